@@ -1,0 +1,210 @@
+//! What clients ask for. Unknown fields are refused: a misspelt option must not be ignored in silence.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{ClientId, ConversationId, Kind, Seq, UserId};
+
+/// A request; its tag is the key beside `id` in the frame.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Who I am; only as the first frame of a connection that brought no token.
+    Auth(Auth),
+    /// Stream my conversations to me, from these cursors on, and go live.
+    Sync(Sync),
+    /// Make a conversation.
+    Create(Create),
+    /// Become a member of an open conversation.
+    Join(Join),
+    /// End my membership.
+    Leave(Leave),
+    /// Make others members.
+    Add(AddMembers),
+    /// End another's membership.
+    Remove(RemoveMember),
+    /// Say something.
+    Send(Send),
+    /// A page of a conversation's log.
+    History(History),
+    /// I have everything up to here.
+    Delivered(Delivered),
+    /// A page of my conversations.
+    List(List),
+    /// Are you there?
+    Ping(Ping),
+}
+
+/// Names every command once: the tag on the wire, the variant, the payload.
+macro_rules! for_each_command {
+    ($apply:ident) => {
+        $apply! {
+            "auth" Auth(crate::Auth),
+            "sync" Sync(crate::Sync),
+            "create" Create(crate::Create),
+            "join" Join(crate::Join),
+            "leave" Leave(crate::Leave),
+            "add" Add(crate::AddMembers),
+            "remove" Remove(crate::RemoveMember),
+            "send" Send(crate::Send),
+            "history" History(crate::History),
+            "delivered" Delivered(crate::Delivered),
+            "list" List(crate::List),
+            "ping" Ping(crate::Ping),
+        }
+    };
+}
+pub(crate) use for_each_command;
+
+/// Authenticates a connection that brought no token in its handshake.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Auth {
+    /// A JWT, without the word `Bearer`.
+    pub token: String,
+}
+
+impl fmt::Debug for Auth {
+    /// Tokens must not find their way into logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Auth").finish_non_exhaustive()
+    }
+}
+
+/// Starts the stream of the user's conversations, or mends it.
+///
+/// For each conversation a `conversation` event says where its stream starts, then its entries follow in
+/// order. A conversation named in `cursors` starts after that cursor; any other starts with what waits in the
+/// offline queue, or at its head. The reply comes when all are live.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sync {
+    /// For each conversation the seq of the last entry that the client has applied.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub cursors: BTreeMap<ConversationId, Seq>,
+}
+
+/// Makes a conversation, or finds the one that the same request made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Create {
+    /// What kind it is.
+    pub kind: Kind,
+    /// The other members; exactly one for a direct conversation.
+    #[serde(default)]
+    pub members: Vec<UserId>,
+    /// A name to show; not for direct conversations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Whether anyone may join by himself; not for direct conversations.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub open: bool,
+    /// Makes a retry find the first one's conversation. A direct conversation needs none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<ClientId>,
+}
+
+/// Becomes a member of an open conversation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Join {
+    /// Which.
+    pub conversation: ConversationId,
+}
+
+/// Ends one's own membership.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Leave {
+    /// Which.
+    pub conversation: ConversationId,
+}
+
+/// Makes others members. Those who are members already stay as they are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AddMembers {
+    /// Which conversation.
+    pub conversation: ConversationId,
+    /// Who.
+    pub users: Vec<UserId>,
+}
+
+/// Ends another's membership.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RemoveMember {
+    /// Which conversation.
+    pub conversation: ConversationId,
+    /// Who.
+    pub user: UserId,
+}
+
+/// Says something in a conversation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Send {
+    /// Where.
+    pub conversation: ConversationId,
+    /// Idempotency key: however often and wherever it is sent again, one entry is stored.
+    pub client_id: ClientId,
+    /// 1 to 5,000 characters.
+    pub text: String,
+    /// The sender's Lamport stamp, at most 2^20 ahead of the conversation's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lamport: Option<u64>,
+    /// Set when this was sent before and not answered: the node looks for the first one before it appends.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub retry: bool,
+    /// If given, must be the authenticated user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sender: Option<UserId>,
+}
+
+/// Asks for a page of a conversation's log, oldest first in the page.
+///
+/// With `after`, the entries that follow it; with `before`, the ones that precede it; with neither the newest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct History {
+    /// Which conversation.
+    pub conversation: ConversationId,
+    /// Only entries with a lower seq, nearest first cut.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Seq>,
+    /// Only entries with a higher seq.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<Seq>,
+    /// 1 to 200 entries, 50 if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+}
+
+/// Marks everything up to `seq` as delivered to this user. Never goes back; a mark past the head is refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Delivered {
+    /// Which conversation.
+    pub conversation: ConversationId,
+    /// The last entry that the client has.
+    pub seq: Seq,
+}
+
+/// Asks for a page of the user's conversations, by id.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct List {
+    /// The last conversation of the page before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<ConversationId>,
+    /// 1 to 200 conversations, 50 if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+}
+
+/// Asks for a sign of life.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ping {}

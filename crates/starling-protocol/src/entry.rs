@@ -1,0 +1,153 @@
+//! The log: what a conversation is made of.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{ClientId, ConversationId, UserId};
+
+/// An entry's place in its conversation's log, from 1. A cursor of 0 stands before the first entry.
+pub type Seq = u64;
+
+/// One slot of a conversation's log.
+///
+/// Besides what it says it carries the running marks of the log up to and including itself, so that the last
+/// entry alone is enough to append the next one, and the difference of two entries' `messages` is an exact
+/// unread count.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Entry {
+    /// The conversation whose log this is.
+    pub conversation: ConversationId,
+    /// The slot, contiguous from 1 (I6).
+    #[cfg_attr(feature = "openapi", schema(value_type = u64))]
+    pub seq: Seq,
+    /// Who made it; absent for entries of the system.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sender: Option<UserId>,
+    /// The sender's idempotency key; absent for entries of the system.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<ClientId>,
+    /// Lamport stamp: max(conversation's clock, sender's stamp) + 1, strictly increasing with `seq`.
+    pub lamport: u64,
+    /// When the node sequenced it, in milliseconds since the Unix epoch. Display only: order is `seq`.
+    pub at: i64,
+    /// How many messages the log holds up to and including this entry.
+    pub messages: u64,
+    /// The seq of the last membership change up to and including this entry.
+    #[cfg_attr(feature = "openapi", schema(value_type = u64))]
+    pub membership: Seq,
+    /// What it says.
+    pub body: Body,
+}
+
+impl Entry {
+    /// The running marks that the next entry is built on.
+    pub fn mark(&self) -> HeadMark {
+        HeadMark {
+            seq: self.seq,
+            lamport: self.lamport,
+            messages: self.messages,
+            membership: self.membership,
+        }
+    }
+}
+
+/// The running marks of a log at its head: all that is needed to append the next entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct HeadMark {
+    /// Seq of the head; 0 for an empty log.
+    pub seq: Seq,
+    /// The conversation's Lamport clock.
+    pub lamport: u64,
+    /// Messages up to the head.
+    pub messages: u64,
+    /// Seq of the last membership change.
+    pub membership: Seq,
+}
+
+/// What an entry says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Body {
+    /// The first entry of every log. Its sender is the creator.
+    Created {
+        /// What kind of conversation it is.
+        kind: Kind,
+        /// Its name, if it has one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
+        /// Whether anyone may join by himself.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        open: bool,
+        /// The members that it starts with, the creator among them.
+        members: Vec<Member>,
+    },
+    /// A text for everyone in the conversation.
+    Message {
+        /// 1 to 5,000 characters.
+        text: String,
+    },
+    /// These users are members from here on: added by the sender, or joined where the sender is among them.
+    Joined {
+        /// The new members.
+        users: Vec<UserId>,
+        /// The role that they have.
+        role: Role,
+    },
+    /// This user is no member from here on: removed by the sender, or left where the sender is the user.
+    Left {
+        /// The former member.
+        user: UserId,
+    },
+    /// A hole that was found and sealed by the system. Applications skip it.
+    Void {},
+}
+
+impl Body {
+    /// Whether it changes who is a member.
+    pub fn changes_membership(&self) -> bool {
+        matches!(
+            self,
+            Self::Created { .. } | Self::Joined { .. } | Self::Left { .. }
+        )
+    }
+
+    /// Whether it is a message, which counts as unread.
+    pub fn is_message(&self) -> bool {
+        matches!(self, Self::Message { .. })
+    }
+}
+
+/// What kind of conversation it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Two people; exists once for each pair and keeps its two members.
+    Direct,
+    /// Any number of people.
+    Group,
+}
+
+/// What a member may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Reads and sends.
+    Member,
+    /// Also adds and removes members.
+    Moderator,
+    /// Also removes moderators and admins.
+    Admin,
+}
+
+/// A member with a role.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Member {
+    /// Who.
+    pub user: UserId,
+    /// What he or she may do.
+    pub role: Role,
+}

@@ -1,0 +1,34 @@
+//! Starling's wire types: what clients and nodes say to one another, and nothing else.
+//!
+//! Architecture invariant: no I/O, no clock, no async. Whatever [`Codec::decode_client`] returns has been
+//! checked against [`limits`]; a command that is made by other means is checked with [`Command::check`].
+//!
+//! A client sends a [`ClientFrame`] (`{"id":7,"send":{…}}`) and gets exactly one reply for each id; the
+//! server's [`ServerFrame`] is such a reply or an event without id. The same shapes travel as JSON text or
+//! MessagePack binary, see [`Codec`].
+
+mod check;
+mod close;
+mod codec;
+mod command;
+mod entry;
+mod error;
+mod event;
+mod frame;
+mod id;
+pub mod limits;
+#[cfg(feature = "openapi")]
+mod openapi;
+mod reply;
+
+pub use close::{CloseCode, Reconnect};
+pub use codec::{Codec, DecodeError, Encoded};
+pub use command::{
+    AddMembers, Auth, Command, Create, Delivered, History, Join, Leave, List, Ping, RemoveMember, Send, Sync,
+};
+pub use entry::{Body, Entry, HeadMark, Kind, Member, Role, Seq};
+pub use error::{Error, ErrorCode};
+pub use event::{ConversationState, Event, Ready};
+pub use frame::{ClientFrame, FrameError, ServerFrame};
+pub use id::{ClientId, ConversationId, InvalidId, UserId};
+pub use reply::{ConversationSummary, Conversations, HistoryPage, Reply, Sent, Synced};

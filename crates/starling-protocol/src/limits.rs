@@ -1,0 +1,30 @@
+//! Bounds on everything that comes from outside. Each is part of the protocol and documented with it.
+
+/// Bytes of one WebSocket message from a client.
+pub const MAX_FRAME_BYTES: usize = 64 * 1024;
+/// Unicode scalar values of a message's text; at least one must not be white space.
+pub const MAX_TEXT_CHARS: usize = 5_000;
+/// Bytes of a user id (an opaque string without control characters).
+pub const MAX_USER_ID_BYTES: usize = 128;
+/// Bytes of a client id (an opaque string without control characters).
+pub const MAX_CLIENT_ID_BYTES: usize = 128;
+/// Bytes of a conversation id.
+pub const MAX_CONVERSATION_ID_BYTES: usize = 128;
+/// Unicode scalar values of a conversation's name.
+pub const MAX_NAME_CHARS: usize = 200;
+/// Users named in one `create` or `add`.
+pub const MAX_MEMBERS_PER_COMMAND: usize = 500;
+/// Cursors in one `sync`.
+pub const MAX_CURSORS: usize = 1_000;
+/// Entries in one page of history.
+pub const MAX_HISTORY_LIMIT: u32 = 200;
+/// Entries in a page of history that names no limit.
+pub const DEFAULT_HISTORY_LIMIT: u32 = 50;
+/// Conversations in one page of the list.
+pub const MAX_LIST_LIMIT: u32 = 200;
+/// Conversations in a page of the list that names no limit.
+pub const DEFAULT_LIST_LIMIT: u32 = 50;
+/// How far a client's Lamport stamp may be ahead of its conversation's clock.
+pub const MAX_LAMPORT_LEAD: u64 = 1 << 20;
+/// Bytes of an access token.
+pub const MAX_TOKEN_BYTES: usize = 8 * 1024;

@@ -1,0 +1,228 @@
+//! What a frame is refused with: the code, and the id if the reply can carry it.
+
+use serde_json::{Value, json};
+use starling_protocol::{Codec, Command, ErrorCode, limits};
+
+/// Checks the same shape in both codecs.
+#[track_caller]
+fn refused(frame: &Value, code: ErrorCode, id: Option<u64>) {
+    let packed = rmp_serde::to_vec_named(frame).unwrap();
+    for (codec, bytes) in [
+        (Codec::Json, frame.to_string().into_bytes()),
+        (Codec::MessagePack, packed),
+    ] {
+        refused_bytes(codec, &bytes, code, id);
+    }
+}
+
+#[track_caller]
+fn refused_bytes(codec: Codec, bytes: &[u8], code: ErrorCode, id: Option<u64>) {
+    let start = String::from_utf8_lossy(&bytes[..bytes.len().min(60)]).into_owned();
+    let error = codec.decode_client(bytes).expect_err(&start);
+    assert_eq!(
+        (error.error.code, error.id),
+        (code, id),
+        "{codec:?} {start}: {}",
+        error.error.message
+    );
+    let chars = error.error.message.chars().count();
+    assert!(
+        (1..=300).contains(&chars),
+        "{codec:?} {start}: a sentence of {chars} characters"
+    );
+}
+
+#[test]
+fn unknown_commands() {
+    refused(&json!({"id": 7, "shout": {}}), ErrorCode::UnknownCommand, Some(7));
+    refused(
+        &json!({"id": 7, "shout": null}),
+        ErrorCode::UnknownCommand,
+        Some(7),
+    );
+    refused(
+        &json!({"shout": [1, 2, {"deep": [[]]}], "id": 7}),
+        ErrorCode::UnknownCommand,
+        Some(7),
+    );
+    refused(&json!({"id": 7, "Send": {}}), ErrorCode::UnknownCommand, Some(7));
+    refused(
+        &json!({"id": 7, "x".repeat(10_000): {}}),
+        ErrorCode::UnknownCommand,
+        Some(7),
+    );
+}
+
+#[test]
+fn frames_that_are_not_one_command_with_an_id() {
+    for (frame, id) in [
+        (json!({"ping": {}}), None),
+        (json!({"shout": {}}), None),
+        (json!({}), None),
+        (json!({"id": null, "ping": {}}), None),
+        (json!({"id": "7", "ping": {}}), None),
+        (json!({"id": -7, "ping": {}}), None),
+        (json!({"id": 7.5, "ping": {}}), None),
+        (json!({"id": 7}), Some(7)),
+        (json!({"id": 7, "ping": {}, "list": {}}), Some(7)),
+        (json!({"id": 7, "ping": {}, "shout": {}}), Some(7)),
+        (json!([]), None),
+        (json!([7]), None),
+        (json!([7, {"ping": {}}]), None),
+        (json!(7), None),
+        (json!("ping"), None),
+        (json!(null), None),
+        (json!(true), None),
+    ] {
+        refused(&frame, ErrorCode::Malformed, id);
+    }
+}
+
+#[test]
+fn text_that_is_not_json() {
+    for text in [
+        "",
+        " ",
+        "{",
+        "ping",
+        r#"{"id":7,"ping":{}"#,
+        r#"{"id":7,"ping":{}}}"#,
+        r#"{"id":7,"ping":{}} {"id":8,"ping":{}}"#,
+        r#"{"id":7,"id":8,"ping":{}}"#,
+        r#"{"id":7,"id":8,"send":{}}"#,
+        r#"{"id":7,,"ping":{}}"#,
+        r#"{'id':7,'ping':{}}"#,
+        r#"{"id":99999999999999999999,"ping":{}}"#,
+        r#"{"id":7,"send":{"text":"\ud800"}}"#,
+        // A bad field, and further on bytes that are no JSON: the id cannot be trusted.
+        r#"{"id":7,"history":{"limit":"x"},"#,
+    ] {
+        refused_bytes(Codec::Json, text.as_bytes(), ErrorCode::Malformed, None);
+    }
+    refused_bytes(Codec::Json, b"{\"id\":7,\"\xff\":{}}", ErrorCode::Malformed, None);
+}
+
+#[test]
+fn bytes_that_are_not_messagepack() {
+    let whole = rmp_serde::to_vec_named(&json!({"id": 7, "ping": {}})).unwrap();
+    assert!(Codec::MessagePack.decode_client(&whole).is_ok());
+    for cut in 0..whole.len() {
+        refused_bytes(Codec::MessagePack, &whole[..cut], ErrorCode::Malformed, None);
+    }
+    let mut longer = whole.clone();
+    longer.push(0xc0);
+    refused_bytes(Codec::MessagePack, &longer, ErrorCode::Malformed, None);
+    // Reserved byte; integer keys; JSON text where MessagePack is spoken.
+    refused_bytes(Codec::MessagePack, &[0xc1], ErrorCode::Malformed, None);
+    refused_bytes(
+        Codec::MessagePack,
+        &[0x81, 0x01, 0x02],
+        ErrorCode::Malformed,
+        None,
+    );
+    refused_bytes(
+        Codec::MessagePack,
+        br#"{"id":7,"ping":{}}"#,
+        ErrorCode::Malformed,
+        None,
+    );
+    refused_bytes(Codec::Json, &whole, ErrorCode::Malformed, None);
+}
+
+#[test]
+fn bad_fields_are_answered_with_the_frames_id() {
+    let many_users = vec!["u"; limits::MAX_MEMBERS_PER_COMMAND + 1];
+    let cursors: Value = (0..=limits::MAX_CURSORS)
+        .map(|n| (format!("c{n}"), json!(1)))
+        .collect::<serde_json::Map<_, _>>()
+        .into();
+    for command in [
+        json!({"auth": {}}),
+        json!({"auth": {"token": ""}}),
+        json!({"auth": {"token": "x".repeat(limits::MAX_TOKEN_BYTES + 1)}}),
+        json!({"auth": {"token": 5}}),
+        json!({"sync": {"cursors": {"not valid": 1}}}),
+        json!({"sync": {"cursors": {"c": -1}}}),
+        json!({"sync": {"cursors": cursors}}),
+        json!({"create": {}}),
+        json!({"create": {"kind": "party"}}),
+        json!({"create": {"kind": "group", "members": many_users}}),
+        json!({"create": {"kind": "group", "name": ""}}),
+        json!({"create": {"kind": "group", "name": "x".repeat(limits::MAX_NAME_CHARS + 1)}}),
+        json!({"create": {"kind": "group", "members": ["a\u{0}b"]}}),
+        json!({"join": {}}),
+        json!({"join": {"conversation": "x".repeat(limits::MAX_CONVERSATION_ID_BYTES + 1)}}),
+        json!({"join": {"conversation": "a b"}}),
+        json!({"leave": {"conversation": ""}}),
+        json!({"leave": null}),
+        json!({"add": {"conversation": "c", "users": []}}),
+        json!({"add": {"conversation": "c", "users": many_users}}),
+        json!({"remove": {"conversation": "c", "user": ""}}),
+        json!({"send": {"conversation": "c", "client_id": "1"}}),
+        json!({"send": {"conversation": "c", "client_id": "1", "text": ""}}),
+        json!({"send": {"conversation": "c", "client_id": "1", "text": " \n\u{2003}"}}),
+        json!({"send": {"conversation": "c", "client_id": "1", "text": "x".repeat(limits::MAX_TEXT_CHARS + 1)}}),
+        json!({"send": {"conversation": "c", "client_id": "", "text": "x"}}),
+        json!({"send": {"conversation": "c", "client_id": "x".repeat(129), "text": "x"}}),
+        json!({"send": {"conversation": "c", "client_id": "1", "text": "x", "lamport": -1}}),
+        json!({"send": {"conversation": "c", "client_id": "1", "text": "x", "retry": "yes"}}),
+        json!({"send": {"conversation": "c", "client_id": "1", "text": "x", "txt": "x"}}),
+        json!({"send": "hello"}),
+        json!({"history": {"conversation": "c", "limit": 0}}),
+        json!({"history": {"conversation": "c", "limit": limits::MAX_HISTORY_LIMIT + 1}}),
+        json!({"history": {"conversation": "c", "after": 1.5}}),
+        json!({"delivered": {"conversation": "c"}}),
+        json!({"list": {"limit": 0}}),
+        json!({"list": {"limit": limits::MAX_LIST_LIMIT + 1}}),
+        json!({"list": {"offset": 3}}),
+        json!({"ping": {"at": 3}}),
+        json!({"ping": 3}),
+    ] {
+        // The id is found wherever it stands: before the command and after it.
+        let (tag, payload) = command.as_object().unwrap().iter().next().unwrap();
+        assert!(Command::NAMES.contains(&tag.as_str()), "{tag} is a command");
+        for json in [
+            format!(r#"{{"id":7,"{tag}":{payload}}}"#),
+            format!(r#"{{"{tag}":{payload},"id":7}}"#),
+        ] {
+            refused_bytes(Codec::Json, json.as_bytes(), ErrorCode::Invalid, Some(7));
+        }
+        refused(&json!({"id": 7, tag: payload}), ErrorCode::Invalid, Some(7));
+        refused(&json!({tag: payload}), ErrorCode::Malformed, None);
+    }
+}
+
+#[test]
+fn the_bounds_themselves_are_allowed() {
+    for command in [
+        json!({"auth": {"token": "x".repeat(limits::MAX_TOKEN_BYTES)}}),
+        json!({"send": {"conversation": "c", "client_id": "1", "text": "ü".repeat(limits::MAX_TEXT_CHARS)}}),
+        json!({"add": {"conversation": "c", "users": vec!["u"; limits::MAX_MEMBERS_PER_COMMAND]}}),
+        json!({"history": {"conversation": "c", "limit": limits::MAX_HISTORY_LIMIT}}),
+        json!({"create": {"kind": "group", "name": "x".repeat(limits::MAX_NAME_CHARS)}}),
+        json!({"sync": {}}),
+        json!({"sync": {"cursors": {"c": u64::MAX}}}),
+    ] {
+        let (tag, payload) = command.as_object().unwrap().iter().next().unwrap();
+        let frame = json!({"id": 0, tag: payload});
+        let packed = rmp_serde::to_vec_named(&frame).unwrap();
+        for (codec, bytes) in [
+            (Codec::Json, frame.to_string().into_bytes()),
+            (Codec::MessagePack, packed),
+        ] {
+            let decoded = codec.decode_client(&bytes);
+            assert!(decoded.is_ok(), "{codec:?} {tag}: {decoded:?}");
+        }
+    }
+}
+
+#[test]
+fn a_frame_over_the_limit_is_not_even_read() {
+    let text = " ".repeat(limits::MAX_FRAME_BYTES + 1);
+    for &codec in Codec::ALL {
+        refused_bytes(codec, text.as_bytes(), ErrorCode::TooLarge, None);
+    }
+    let mut padded = br#"{"id":7,"ping":{}}"#.to_vec();
+    padded.resize(limits::MAX_FRAME_BYTES, b' ');
+    assert!(Codec::Json.decode_client(&padded).is_ok());
+}

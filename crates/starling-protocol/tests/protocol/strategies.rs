@@ -1,0 +1,294 @@
+//! Values of every wire type, within the protocol's bounds.
+
+use std::sync::Arc;
+
+use proptest::collection::{btree_map, vec};
+use proptest::option;
+use proptest::prelude::*;
+use starling_protocol::{
+    AddMembers, Auth, Body, ClientFrame, ClientId, Command, ConversationId, ConversationState,
+    ConversationSummary, Conversations, Create, Delivered, Entry, Error, ErrorCode, Event, History,
+    HistoryPage, Join, Kind, Leave, List, Member, Ping, Ready, RemoveMember, Reply, Role, Send, Sent,
+    ServerFrame, Sync, Synced, UserId,
+};
+
+pub(crate) fn user() -> impl Strategy<Value = UserId> {
+    "[^\\p{Cc}]{1,32}".prop_map(|id| UserId::new(id).unwrap())
+}
+
+fn client_id() -> impl Strategy<Value = ClientId> {
+    "[^\\p{Cc}]{1,32}".prop_map(|id| ClientId::new(id).unwrap())
+}
+
+fn conversation() -> impl Strategy<Value = ConversationId> {
+    "[A-Za-z0-9._:-]{1,128}".prop_map(|id| ConversationId::new(id).unwrap())
+}
+
+/// Text with at least one character that is not white space, escapes and astral planes included.
+fn text() -> impl Strategy<Value = String> {
+    any::<String>().prop_map(|mut text| {
+        text.push('.');
+        text
+    })
+}
+
+fn kind() -> impl Strategy<Value = Kind> {
+    prop_oneof![Just(Kind::Direct), Just(Kind::Group)]
+}
+
+fn role() -> impl Strategy<Value = Role> {
+    prop_oneof![Just(Role::Member), Just(Role::Moderator), Just(Role::Admin)]
+}
+
+fn member() -> impl Strategy<Value = Member> {
+    (user(), role()).prop_map(|(user, role)| Member { user, role })
+}
+
+/// Any command with this tag. Panics for a tag it does not know, so that a new command fails the tests here.
+pub(crate) fn command(tag: &str) -> BoxedStrategy<Command> {
+    match tag {
+        "auth" => "[!-~]{1,64}"
+            .prop_map(|token| Command::Auth(Auth { token }))
+            .boxed(),
+        "sync" => btree_map(conversation(), any::<u64>(), 0..5)
+            .prop_map(|cursors| Command::Sync(Sync { cursors }))
+            .boxed(),
+        "create" => (
+            kind(),
+            vec(user(), 0..5),
+            option::of("[^\\p{Cc}\\s]{1,50}"),
+            any::<bool>(),
+            option::of(client_id()),
+        )
+            .prop_map(|(kind, members, name, open, client_id)| {
+                Command::Create(Create {
+                    kind,
+                    members,
+                    name,
+                    open,
+                    client_id,
+                })
+            })
+            .boxed(),
+        "join" => conversation()
+            .prop_map(|conversation| Command::Join(Join { conversation }))
+            .boxed(),
+        "leave" => conversation()
+            .prop_map(|conversation| Command::Leave(Leave { conversation }))
+            .boxed(),
+        "add" => (conversation(), vec(user(), 1..5))
+            .prop_map(|(conversation, users)| Command::Add(AddMembers { conversation, users }))
+            .boxed(),
+        "remove" => (conversation(), user())
+            .prop_map(|(conversation, user)| Command::Remove(RemoveMember { conversation, user }))
+            .boxed(),
+        "send" => (
+            conversation(),
+            client_id(),
+            text(),
+            option::of(any::<u64>()),
+            any::<bool>(),
+            option::of(user()),
+        )
+            .prop_map(|(conversation, client_id, text, lamport, retry, sender)| {
+                Command::Send(Send {
+                    conversation,
+                    client_id,
+                    text,
+                    lamport,
+                    retry,
+                    sender,
+                })
+            })
+            .boxed(),
+        "history" => (
+            conversation(),
+            option::of(any::<u64>()),
+            option::of(any::<u64>()),
+            option::of(1..=200_u32),
+        )
+            .prop_map(|(conversation, before, after, limit)| {
+                Command::History(History {
+                    conversation,
+                    before,
+                    after,
+                    limit,
+                })
+            })
+            .boxed(),
+        "delivered" => (conversation(), any::<u64>())
+            .prop_map(|(conversation, seq)| Command::Delivered(Delivered { conversation, seq }))
+            .boxed(),
+        "list" => (option::of(conversation()), option::of(1..=200_u32))
+            .prop_map(|(after, limit)| Command::List(List { after, limit }))
+            .boxed(),
+        "ping" => Just(Command::Ping(Ping {})).boxed(),
+        other => panic!("no strategy for the command {other:?}: add one"),
+    }
+}
+
+pub(crate) fn client_frame() -> impl Strategy<Value = ClientFrame> {
+    let commands = Command::NAMES.iter().map(|tag| command(tag)).collect::<Vec<_>>();
+    (any::<u64>(), proptest::strategy::Union::new(commands))
+        .prop_map(|(id, command)| ClientFrame { id, command })
+}
+
+fn body() -> impl Strategy<Value = Body> {
+    prop_oneof![
+        (
+            kind(),
+            option::of(any::<String>()),
+            any::<bool>(),
+            vec(member(), 0..5)
+        )
+            .prop_map(|(kind, name, open, members)| Body::Created {
+                kind,
+                name,
+                open,
+                members
+            }),
+        text().prop_map(|text| Body::Message { text }),
+        (vec(user(), 0..5), role()).prop_map(|(users, role)| Body::Joined { users, role }),
+        user().prop_map(|user| Body::Left { user }),
+        Just(Body::Void {}),
+    ]
+}
+
+fn entry() -> impl Strategy<Value = Arc<Entry>> {
+    let marks = (
+        any::<u64>(),
+        any::<u64>(),
+        any::<i64>(),
+        any::<u64>(),
+        any::<u64>(),
+    );
+    (
+        conversation(),
+        option::of(user()),
+        option::of(client_id()),
+        marks,
+        body(),
+    )
+        .prop_map(
+            |(conversation, sender, client_id, (seq, lamport, at, messages, membership), body)| {
+                Arc::new(Entry {
+                    conversation,
+                    seq,
+                    sender,
+                    client_id,
+                    lamport,
+                    at,
+                    messages,
+                    membership,
+                    body,
+                })
+            },
+        )
+}
+
+fn summary() -> impl Strategy<Value = ConversationSummary> {
+    let marks = (any::<u64>(), any::<u64>(), any::<u64>());
+    (
+        conversation(),
+        kind(),
+        option::of(any::<String>()),
+        any::<bool>(),
+        role(),
+        marks,
+        option::of(entry()),
+    )
+        .prop_map(
+            |(id, kind, name, open, role, (head, delivered, unread), last)| ConversationSummary {
+                id,
+                kind,
+                name,
+                open,
+                role,
+                head,
+                delivered,
+                unread,
+                last,
+            },
+        )
+}
+
+fn error() -> impl Strategy<Value = Error> {
+    (
+        proptest::sample::select(ErrorCode::ALL),
+        any::<String>(),
+        option::of(any::<u64>()),
+    )
+        .prop_map(|(code, message, retry_after_ms)| Error {
+            code,
+            message,
+            retry_after_ms,
+        })
+}
+
+fn reply() -> impl Strategy<Value = Reply> {
+    prop_oneof![
+        (
+            conversation(),
+            any::<u64>(),
+            any::<u64>(),
+            any::<i64>(),
+            option::of(client_id())
+        )
+            .prop_map(|(conversation, seq, lamport, at, client_id)| {
+                Reply::Sent(Sent {
+                    conversation,
+                    seq,
+                    lamport,
+                    at,
+                    client_id,
+                })
+            }),
+        summary().prop_map(Reply::Conversation),
+        (any::<u64>(), btree_map(conversation(), error(), 0..3)).prop_map(|(conversations, refused)| {
+            Reply::Synced(Synced {
+                conversations,
+                refused,
+            })
+        }),
+        (vec(entry(), 0..4), any::<bool>())
+            .prop_map(|(entries, more)| Reply::History(HistoryPage { entries, more })),
+        (vec(summary(), 0..3), option::of(conversation()))
+            .prop_map(|(conversations, next)| Reply::Conversations(Conversations { conversations, next })),
+        Just(Reply::Done {}),
+        any::<i64>().prop_map(|at| Reply::Pong { at }),
+    ]
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        (user(), any::<String>(), any::<String>(), any::<u64>()).prop_map(
+            |(user, node, connection, heartbeat_ms)| {
+                Event::Ready(Ready {
+                    user,
+                    node,
+                    connection,
+                    heartbeat_ms,
+                })
+            }
+        ),
+        (any::<u64>(), summary()).prop_map(|(cursor, conversation)| {
+            Event::Conversation(ConversationState { cursor, conversation })
+        }),
+        entry().prop_map(Event::Entry),
+        error().prop_map(Event::Error),
+    ]
+}
+
+pub(crate) fn server_frame() -> impl Strategy<Value = ServerFrame> {
+    prop_oneof![
+        (any::<u64>(), reply()).prop_map(|(id, reply)| ServerFrame::Reply {
+            id,
+            result: Ok(reply)
+        }),
+        (any::<u64>(), error()).prop_map(|(id, error)| ServerFrame::Reply {
+            id,
+            result: Err(error)
+        }),
+        event().prop_map(ServerFrame::Event),
+    ]
+}
