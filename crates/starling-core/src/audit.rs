@@ -1,0 +1,86 @@
+//! Finds what pub/sub and crashed nodes have left undone, by comparing heads with the log.
+//!
+//! Two rounds: the hubs of this node (were all entries delivered here?), and a slow rotation over all
+//! conversations (is everything that is stored also applied and announced? A crash in a conversation that
+//! nobody writes to again shows nowhere else).
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use starling_protocol::ConversationId;
+use tokio::time::sleep;
+
+use crate::ports::Unavailable;
+use crate::shared::Shared;
+use crate::time::jittered;
+
+/// Conversations of one page of the rotation.
+const PAGE: usize = 200;
+
+/// Compares the heads of active hubs until the task is dropped.
+pub(crate) async fn compare_hubs(shared: Arc<Shared>) {
+    loop {
+        sleep(jittered(shared.settings.audit_interval)).await;
+        shared.delivery.forget_idle(&shared).await;
+        shared.delivery.compare_active(&shared).await;
+    }
+}
+
+/// Rotates over all conversations until the task is dropped.
+pub(crate) async fn rotate(shared: Arc<Shared>) {
+    let mut after: Option<ConversationId> = None;
+    loop {
+        sleep(jittered(shared.settings.rotation_interval)).await;
+        match rotate_page(&shared, after.as_ref()).await {
+            Ok(last) => after = last,
+            Err(unavailable) => tracing::debug!(%unavailable, "rotation paused"),
+        }
+    }
+}
+
+/// Looks at one page; the id to go on after, `None` at the end.
+async fn rotate_page(
+    shared: &Arc<Shared>,
+    after: Option<&ConversationId>,
+) -> Result<Option<ConversationId>, Unavailable> {
+    let ports = &shared.ports;
+    let page = ports.directory.scan(after, PAGE).await?;
+    let last = if page.len() < PAGE {
+        None
+    } else {
+        page.last().map(|(id, _)| id.clone())
+    };
+    let behind = behind(shared, page).await?;
+    if behind.is_empty() {
+        return Ok(last);
+    }
+    // Marks are written about once a second: only what stays behind was left behind.
+    sleep(3 * shared.settings.liveness_interval).await;
+    let ids: Vec<_> = behind.keys().cloned().collect();
+    for record in ports.directory.conversations(&ids).await? {
+        if behind.get(&record.id).is_some_and(|head| record.applied < *head) {
+            tracing::info!(conversation = %record.id, applied = record.applied, "recovering what was left behind");
+            metrics::counter!("starling_rotation_recoveries_total").increment(1);
+            shared.sequencer.recover(shared, &record.id);
+        }
+    }
+    Ok(last)
+}
+
+async fn behind(
+    shared: &Arc<Shared>,
+    page: Vec<(ConversationId, u64)>,
+) -> Result<HashMap<ConversationId, u64>, Unavailable> {
+    let ids: Vec<_> = page.iter().map(|(id, _)| id.clone()).collect();
+    let applied: HashMap<_, _> = page.into_iter().collect();
+    let heads = shared.ports.log.heads(&ids).await?;
+    Ok(heads
+        .into_iter()
+        .filter(|head| {
+            applied
+                .get(&head.conversation)
+                .is_some_and(|applied| *applied < head.seq)
+        })
+        .map(|head| (head.conversation.clone(), head.seq))
+        .collect())
+}

@@ -1,0 +1,25 @@
+//! Who someone is: the port that the entrances (WebSocket, REST, Socket.IO) authenticate through.
+
+use async_trait::async_trait;
+use starling_protocol::{Error, UserId};
+
+/// What a valid token says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The token's `sub`.
+    pub user: UserId,
+    /// The token's `name` or `username`.
+    pub name: Option<String>,
+    /// When the token expires, in seconds since the Unix epoch; live connections end then.
+    pub expires_at: Option<i64>,
+}
+
+/// Checks tokens.
+#[async_trait]
+pub trait Authenticator: Send + Sync + 'static {
+    /// Who the bearer of `token` is.
+    ///
+    /// # Errors
+    /// `unauthenticated` with a sentence that says what is wrong with the token, without repeating it.
+    async fn authenticate(&self, token: &str) -> Result<Identity, Error>;
+}

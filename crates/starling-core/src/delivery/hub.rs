@@ -1,0 +1,187 @@
+//! One conversation on one node: where its stream stands, what it said lately, which sessions listen.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use starling_protocol::{Body, Entry, HeadMark, Seq};
+use tokio::time::Instant;
+
+use crate::SharedFrame;
+use crate::session::Session;
+
+/// Lately delivered entries that a hub keeps, for sessions that are about to go live and for the sequencer.
+const RING_ENTRIES: usize = 512;
+const RING_BYTES: usize = 256 << 10;
+/// Entries that arrived before their predecessors; beyond this they are dropped and read from the log.
+const EARLY: usize = 2_048;
+
+/// The stream of one conversation.
+pub(crate) struct Hub {
+    /// Where the stream stands: everything up to here is delivered to `sessions`. `None` until the head is read.
+    mark: Option<HeadMark>,
+    /// The last entries up to `mark`, contiguous.
+    ring: VecDeque<Arc<SharedFrame>>,
+    ring_bytes: usize,
+    early: BTreeMap<Seq, Arc<Entry>>,
+    sessions: Vec<Arc<Session>>,
+    pub(crate) filling: bool,
+    pub(crate) active: Instant,
+}
+
+/// Whether a session is live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Attach {
+    /// It hears everything from here on.
+    Attached,
+    /// It must read up to this seq first.
+    Behind(Seq),
+    /// It claims to be ahead of the stream, which stands here.
+    Ahead(Seq),
+    /// Its user's membership ended, at this seq, in what was just delivered to it.
+    Ended(Seq),
+    /// There is no open hub.
+    Closed,
+}
+
+impl Hub {
+    pub(crate) fn new() -> Self {
+        Self {
+            mark: None,
+            ring: VecDeque::new(),
+            ring_bytes: 0,
+            early: BTreeMap::new(),
+            sessions: Vec::new(),
+            filling: false,
+            active: Instant::now(),
+        }
+    }
+
+    pub(crate) fn mark(&self) -> Option<HeadMark> {
+        self.mark
+    }
+
+    pub(crate) fn has_sessions(&self) -> bool {
+        !self.sessions.is_empty()
+    }
+
+    /// Starts the stream after `head`; what has arrived meanwhile follows.
+    pub(crate) fn open(&mut self, head: HeadMark) {
+        if self.mark.is_none() {
+            self.mark = Some(head);
+            self.early = self.early.split_off(&(head.seq + 1));
+            self.take_early();
+        }
+    }
+
+    /// Takes entries in, in order and each once; what is early waits. `true`: something before it is missing.
+    pub(crate) fn offer(&mut self, entries: &[Arc<Entry>]) -> bool {
+        self.active = Instant::now();
+        for entry in entries {
+            match self.mark {
+                Some(mark) if entry.seq <= mark.seq => {}
+                Some(mark) if entry.seq == mark.seq + 1 => self.deliver(entry.clone()),
+                _ if self.early.len() < EARLY => {
+                    self.early.insert(entry.seq, entry.clone());
+                }
+                _ => {}
+            }
+        }
+        self.take_early();
+        self.mark.is_some() && !self.early.is_empty()
+    }
+
+    fn take_early(&mut self) {
+        while let (Some(mark), Some(first)) = (self.mark, self.early.first_entry()) {
+            if *first.key() > mark.seq + 1 {
+                break;
+            }
+            let entry = first.remove();
+            if entry.seq == mark.seq + 1 {
+                self.deliver(entry);
+            }
+        }
+    }
+
+    fn deliver(&mut self, entry: Arc<Entry>) {
+        debug_assert!(
+            self.mark.is_some_and(|mark| mark.seq + 1 == entry.seq),
+            "I4: in order, none skipped"
+        );
+        self.mark = Some(entry.mark());
+        let frame = SharedFrame::entry(entry.clone());
+        for session in &self.sessions {
+            session.outbox().push(frame.clone());
+        }
+        metrics::counter!("starling_deliveries_total").increment(self.sessions.len() as u64);
+        // I10: nothing after its removal reaches a removed member.
+        if matches!(entry.body, Body::Left { .. }) {
+            self.sessions.retain(|session| {
+                let left = ends(&entry, session);
+                if left {
+                    session.forget_stream(&entry.conversation);
+                }
+                !left
+            });
+        }
+        self.ring_bytes += frame.weight();
+        self.ring.push_back(frame);
+        while self.ring.len() > RING_ENTRIES || (self.ring_bytes > RING_BYTES && self.ring.len() > 1) {
+            let Some(old) = self.ring.pop_front() else { break };
+            // The weight of a frame changes once it is encoded; the sum is an estimate.
+            self.ring_bytes = self.ring_bytes.saturating_sub(old.weight());
+        }
+    }
+
+    /// Makes a session live that has everything up to `position`, if the ring holds what it lacks.
+    pub(crate) fn attach(&mut self, session: &Arc<Session>, position: Seq) -> Attach {
+        let Some(mark) = self.mark else {
+            return Attach::Closed;
+        };
+        if position > mark.seq {
+            return Attach::Ahead(mark.seq);
+        }
+        let missing = usize::try_from(mark.seq - position).unwrap_or(usize::MAX);
+        if missing > self.ring.len() {
+            return Attach::Behind(mark.seq);
+        }
+        for frame in self.ring.range(self.ring.len() - missing..) {
+            session.outbox().push(frame.clone());
+            if let Some(entry) = frame.entry_ref().filter(|entry| ends(entry, session)) {
+                return Attach::Ended(entry.seq);
+            }
+        }
+        if !self
+            .sessions
+            .iter()
+            .any(|attached| Arc::ptr_eq(attached, session))
+        {
+            self.sessions.push(session.clone());
+        }
+        Attach::Attached
+    }
+
+    pub(crate) fn detach(&mut self, session: &Session) {
+        self.sessions
+            .retain(|attached| !std::ptr::eq(attached.as_ref(), session));
+    }
+
+    /// The entries after `seq`, if the ring goes back that far; otherwise none.
+    pub(crate) fn recent_after(&self, seq: Seq) -> Vec<Arc<Entry>> {
+        let Some(mark) = self.mark.filter(|mark| mark.seq > seq) else {
+            return Vec::new();
+        };
+        let missing = usize::try_from(mark.seq - seq).unwrap_or(usize::MAX);
+        if missing > self.ring.len() {
+            return Vec::new();
+        }
+        self.ring
+            .range(self.ring.len() - missing..)
+            .filter_map(|frame| frame.entry_ref().cloned())
+            .collect()
+    }
+}
+
+/// Whether an entry ends the membership of a session's user.
+pub(crate) fn ends(entry: &Entry, session: &Session) -> bool {
+    matches!(&entry.body, Body::Left { user } if user == session.user())
+}

@@ -1,0 +1,255 @@
+//! The engine of one node, as its entrances (WebSocket, REST, Socket.IO) see it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use starling_protocol::{
+    CloseCode, Command, ConversationId, ConversationSummary, Error, Member, Reply, UserId,
+};
+use tokio::sync::{mpsc, watch};
+use tokio::task::AbortHandle;
+use tokio::time::{sleep, timeout};
+
+use crate::node_message::NodeMessage;
+use crate::ports::{BusEvent, Incarnation, Ports, Unavailable};
+use crate::registration::Registration;
+use crate::session::{Session, execute};
+use crate::shared::Shared;
+use crate::{Outbox, Settings, audit, standing};
+
+/// How often lazy marks and the offline index are written.
+const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
+/// Messages of other nodes that wait to be taken in; beyond it they are dropped, and heads compared.
+const HEARD: usize = 8_192;
+/// A probe that takes longer has failed.
+const PROBE: Duration = Duration::from_secs(2);
+/// How long a draining node waits for its sessions to be gone once they are told to go.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// One node's engine. Dropping it stops its background work; [`Engine::drain`] ends it in order.
+pub struct Engine {
+    shared: Arc<Shared>,
+    heard_echo: watch::Receiver<u64>,
+    echoes: AtomicU64,
+    tasks: Vec<AbortHandle>,
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine")
+            .field("node", &self.shared.settings.node_id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the probes found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Health {
+    /// The node is going away.
+    pub draining: bool,
+    /// A majority of the store answers; otherwise what it said.
+    pub store: Result<(), String>,
+    /// Coordination answers; otherwise what it said.
+    pub coordination: Result<(), String>,
+    /// The node hears what is published to it; a deaf node must not serve.
+    pub echo: Result<(), String>,
+}
+
+impl Health {
+    /// Whether a balancer may send users here.
+    pub fn ready(&self) -> bool {
+        !self.draining && self.store.is_ok() && self.coordination.is_ok() && self.echo.is_ok()
+    }
+}
+
+impl Engine {
+    /// Starts a node's engine: listens on its channel, registers it, starts its background work.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if coordination cannot be reached. (Later failures are lived through.)
+    pub async fn start(ports: Ports, settings: Settings) -> Result<Arc<Self>, Unavailable> {
+        let incarnation = Incarnation::fresh();
+        let (heard, events) = mpsc::channel(HEARD);
+        ports.bus.listen(&incarnation, heard.clone()).await?;
+        let shared = Arc::new(Shared::new(ports, settings, incarnation));
+        let (echo, heard_echo) = watch::channel(0);
+        let tasks = vec![
+            tokio::spawn(hear(shared.clone(), events, echo)).abort_handle(),
+            tokio::spawn(Registration::run(shared.clone(), heard)).abort_handle(),
+            tokio::spawn(audit::compare_hubs(shared.clone())).abort_handle(),
+            tokio::spawn(audit::rotate(shared.clone())).abort_handle(),
+            tokio::spawn(flush(shared.clone())).abort_handle(),
+        ];
+        Ok(Arc::new(Self {
+            shared,
+            heard_echo,
+            echoes: AtomicU64::new(1),
+            tasks,
+        }))
+    }
+
+    /// The node's name.
+    pub fn node_id(&self) -> &str {
+        &self.shared.settings.node_id
+    }
+
+    /// Opens a session for an authenticated user, within the cluster-wide limit of connections. What the
+    /// session is told goes into `outbox`.
+    ///
+    /// # Errors
+    /// `too_many_connections`; `unavailable` on a draining node, or if the store cannot be reached.
+    pub async fn open_session(
+        self: &Arc<Self>,
+        user: UserId,
+        name: Option<String>,
+        outbox: Arc<Outbox>,
+    ) -> Result<Arc<Session>, Error> {
+        Session::open(&self.shared, user, name.as_deref(), outbox).await
+    }
+
+    /// Carries out one command without a session, and waits for its outcome. If the future is dropped the
+    /// command may still be carried out.
+    ///
+    /// # Errors
+    /// What the protocol documents; `invalid` for commands that need a session (`auth`, `sync`).
+    pub async fn execute(&self, user: &UserId, command: Command) -> Result<Reply, Error> {
+        execute(&self.shared, user, command).await
+    }
+
+    /// A conversation and its members, as one of them sees it.
+    ///
+    /// # Errors
+    /// `unknown_conversation`, `not_a_member`, `unavailable`.
+    pub async fn conversation(
+        &self,
+        user: &UserId,
+        id: &ConversationId,
+    ) -> Result<(ConversationSummary, Vec<Member>), Error> {
+        let ports = &self.shared.ports;
+        let seen = standing::look(ports, id, user).await?;
+        let summary = standing::summary_of(ports, seen).await?;
+        Ok((summary, standing::members(ports, id).await?))
+    }
+
+    /// Makes the user on first sight. Best effort: nothing depends on it.
+    pub async fn saw_user(&self, user: &UserId, name: Option<&str>) {
+        if let Err(unavailable) = self.shared.ports.directory.saw_user(user, name).await {
+            tracing::debug!(%unavailable, "user not noted");
+        }
+    }
+
+    /// Probes what the node depends on, each within two seconds.
+    pub async fn health(&self) -> Health {
+        let ports = &self.shared.ports;
+        let probe = async |probed: Result<Result<(), Unavailable>, _>| match probed {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(unavailable)) => Err(unavailable.to_string()),
+            Err(_) => Err("no answer in time".to_owned()),
+        };
+        let (store, coordination, echo) = tokio::join!(
+            timeout(PROBE, ports.directory.ping()),
+            timeout(PROBE, ports.bus.ping()),
+            timeout(PROBE, self.hear_own_echo()),
+        );
+        Health {
+            draining: self.shared.is_draining(),
+            store: probe(store).await,
+            coordination: probe(coordination).await,
+            echo: probe(echo).await,
+        }
+    }
+
+    async fn hear_own_echo(&self) -> Result<(), Unavailable> {
+        let echo = self.echoes.fetch_add(1, Ordering::Relaxed);
+        let mut heard = self.heard_echo.clone();
+        let own = [self.shared.incarnation()];
+        self.shared
+            .ports
+            .bus
+            .publish(&own, NodeMessage::Echo(echo).encode())
+            .await?;
+        heard
+            .wait_for(|heard| *heard >= echo)
+            .await
+            .map(drop)
+            .map_err(|_| Unavailable::new("bus", "the engine has ended"))
+    }
+
+    /// Takes no new sessions and no new commands from now on; those under way go on.
+    pub fn start_draining(&self) {
+        self.shared.start_draining();
+    }
+
+    /// Ends the node in order: lets what is in flight finish and be answered, tells sessions to reconnect
+    /// elsewhere, gives back what the node holds. The caller bounds it with its grace time; cancelled, what is
+    /// not given back expires.
+    pub async fn drain(&self) {
+        self.start_draining();
+        let shared = &self.shared;
+        shared.sequencer.quiesce().await;
+        for session in shared.sessions.all() {
+            session.outbox().close(CloseCode::GoingAway);
+        }
+        let _ = timeout(FAREWELL, shared.sessions.until_none()).await;
+        for session in shared.sessions.all() {
+            session.close().await;
+        }
+        shared.offline.flush(shared).await;
+        shared.marks.flush(shared).await;
+        if let Err(unavailable) = shared.ports.bus.retire(&shared.incarnation()).await {
+            tracing::debug!(%unavailable, "liveness left to expire");
+        }
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+/// Takes in what other nodes say.
+async fn hear(shared: Arc<Shared>, mut events: mpsc::Receiver<BusEvent>, echo: watch::Sender<u64>) {
+    while let Some(event) = events.recv().await {
+        match event {
+            BusEvent::Missed { reason } => {
+                metrics::counter!("starling_bus_missed_total", "reason" => reason).increment(1);
+                tracing::info!(reason, "messages of other nodes may have been missed");
+                shared.registration.lost();
+                shared.delivery.compare_all(&shared);
+            }
+            BusEvent::Message(bytes) => match NodeMessage::decode(&bytes) {
+                Some(NodeMessage::Entries(entries)) => shared.delivery.offer(&shared, &entries),
+                Some(NodeMessage::Head(id, seq, changes)) => {
+                    shared.delivery.offer(&shared, &changes);
+                    shared.delivery.heard_head(&shared, &id, seq);
+                }
+                Some(NodeMessage::Granted(id)) => shared.sequencer.granted(&id),
+                Some(NodeMessage::Echo(number)) => {
+                    echo.send_if_modified(|heard| {
+                        let newer = number > *heard;
+                        *heard = number.max(*heard);
+                        newer
+                    });
+                }
+                None => {
+                    metrics::counter!("starling_node_messages_unreadable_total").increment(1);
+                    tracing::warn!(bytes = bytes.len(), "unreadable message on this node's channel");
+                }
+            },
+        }
+    }
+}
+
+/// Writes lazy marks and the offline index.
+async fn flush(shared: Arc<Shared>) {
+    loop {
+        sleep(FLUSH_INTERVAL).await;
+        shared.offline.flush(&shared).await;
+        shared.marks.flush(&shared).await;
+    }
+}

@@ -1,0 +1,114 @@
+//! Frames that are shared by many sessions: encoded once per codec, on first use.
+
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+use starling_protocol::{Codec, ConversationState, Encoded, Entry, Error, Event, Ready, Reply, ServerFrame};
+
+/// A server frame with its encodings. Cheap to share; the bytes are made by whoever needs them first.
+#[derive(Debug)]
+pub struct SharedFrame {
+    frame: ServerFrame,
+    json: OnceLock<Bytes>,
+    msgpack: OnceLock<Bytes>,
+}
+
+impl SharedFrame {
+    /// Wraps a frame.
+    pub fn new(frame: ServerFrame) -> Arc<Self> {
+        Arc::new(Self {
+            frame,
+            json: OnceLock::new(),
+            msgpack: OnceLock::new(),
+        })
+    }
+
+    /// An `entry` event.
+    pub fn entry(entry: Arc<Entry>) -> Arc<Self> {
+        Self::new(ServerFrame::Event(Event::Entry(entry)))
+    }
+
+    /// A `conversation` event.
+    pub fn conversation(state: ConversationState) -> Arc<Self> {
+        Self::new(ServerFrame::Event(Event::Conversation(state)))
+    }
+
+    /// A `ready` event.
+    pub fn ready(ready: Ready) -> Arc<Self> {
+        Self::new(ServerFrame::Event(Event::Ready(ready)))
+    }
+
+    /// The reply to command `id`.
+    pub fn reply(id: u64, result: Result<Reply, Error>) -> Arc<Self> {
+        Self::new(ServerFrame::Reply { id, result })
+    }
+
+    /// An `error` event.
+    pub fn error(error: Error) -> Arc<Self> {
+        Self::new(ServerFrame::Event(Event::Error(error)))
+    }
+
+    /// What it says; dialects translate this instead of using the bytes.
+    pub fn frame(&self) -> &ServerFrame {
+        &self.frame
+    }
+
+    /// The entry, if it is an `entry` event.
+    pub(crate) fn entry_ref(&self) -> Option<&Arc<Entry>> {
+        match &self.frame {
+            ServerFrame::Event(Event::Entry(entry)) => Some(entry),
+            _ => None,
+        }
+    }
+
+    /// The bytes in a codec: UTF-8 text for JSON.
+    pub fn bytes(&self, codec: Codec) -> &Bytes {
+        let cell = match codec {
+            Codec::Json => &self.json,
+            Codec::MessagePack => &self.msgpack,
+        };
+        cell.get_or_init(|| match codec.encode(&self.frame) {
+            Encoded::Text(text) => Bytes::from(text),
+            Encoded::Binary(bytes) => Bytes::from(bytes),
+        })
+    }
+
+    /// What it is counted as in a queue bounded in bytes: an estimate of its encoded size.
+    pub fn weight(&self) -> usize {
+        const OVERHEAD: usize = 256;
+        if let Some(bytes) = self.json.get().or(self.msgpack.get()) {
+            return OVERHEAD / 4 + bytes.len();
+        }
+        match &self.frame {
+            ServerFrame::Event(Event::Entry(entry)) => OVERHEAD + entry_weight(entry),
+            ServerFrame::Reply {
+                result: Ok(Reply::History(page)),
+                ..
+            } => {
+                OVERHEAD
+                    + page
+                        .entries
+                        .iter()
+                        .map(|entry| OVERHEAD + entry_weight(entry))
+                        .sum::<usize>()
+            }
+            ServerFrame::Reply {
+                result: Ok(Reply::Conversations(page)),
+                ..
+            } => OVERHEAD + page.conversations.len() * 2 * OVERHEAD,
+            _ => OVERHEAD,
+        }
+    }
+}
+
+/// Bytes of an entry's variable part.
+pub(crate) fn entry_weight(entry: &Entry) -> usize {
+    use starling_protocol::Body;
+    match &entry.body {
+        Body::Message { text } => text.len(),
+        Body::Created { members, .. } => members.iter().map(|member| member.user.as_str().len() + 32).sum(),
+        Body::Joined { users, .. } => users.iter().map(|user| user.as_str().len() + 4).sum(),
+        Body::Left { user } => user.as_str().len(),
+        Body::Void {} => 0,
+    }
+}

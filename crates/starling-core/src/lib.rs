@@ -1,0 +1,33 @@
+//! The engine of a Starling node: it orders, stores, delivers and resumes conversations.
+//!
+//! Architecture invariant: no Redis, no MongoDB, no sockets, no HTTP here; what the engine asks of the world
+//! stands in [`ports`]. [`memory`] implements them in this process, for tests under paused time.
+
+mod audit;
+mod auth;
+mod delivery;
+mod engine;
+mod event;
+mod fail_points;
+mod marks;
+pub mod memory;
+mod node_message;
+mod offline;
+mod outbox;
+pub mod ports;
+mod rate;
+mod registration;
+mod sequencer;
+mod session;
+mod settings;
+mod shared;
+mod standing;
+mod time;
+
+pub use auth::{Authenticator, Identity};
+pub use engine::{Engine, Health};
+pub use event::SharedFrame;
+pub use fail_points::WINDOWS;
+pub use outbox::{Drained, Outbox};
+pub use session::Session;
+pub use settings::Settings;

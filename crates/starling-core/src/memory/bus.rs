@@ -1,0 +1,254 @@
+//! Channels between nodes, routes and liveness.
+//!
+//! Pub/sub is at most once. A payload that does not fit is dropped and the receiver is told; a payload that a
+//! test drops, or that comes while the subscription is cut, is simply gone.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use starling_protocol::ConversationId;
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
+
+use super::coordination::{Keys, MemoryNode, NodeId};
+use crate::ports::{Bus, BusEvent, Incarnation, Unavailable};
+
+/// Who listens to what: one subscriber for each node.
+#[derive(Default)]
+pub(super) struct Subscribers {
+    nodes: BTreeMap<NodeId, Subscriber>,
+    /// Payloads that vanish, whomever they are for.
+    dropping: usize,
+}
+
+#[derive(Default)]
+struct Subscriber {
+    listening: Option<Listening>,
+    cut: bool,
+    /// Payloads to this node that vanish.
+    dropping: usize,
+}
+
+struct Listening {
+    incarnation: Incarnation,
+    into: mpsc::Sender<BusEvent>,
+    /// A `Missed` waits for room. Payloads that come before it are covered by it, and dropped.
+    missed: Arc<AtomicBool>,
+}
+
+impl Subscribers {
+    pub(super) fn add(&mut self, node: NodeId) {
+        self.nodes.insert(node, Subscriber::default());
+    }
+
+    pub(super) fn remove(&mut self, node: NodeId) {
+        self.nodes.remove(&node);
+    }
+
+    pub(super) fn listening(&self, node: NodeId) -> Option<Incarnation> {
+        Some(self.nodes.get(&node)?.listening.as_ref()?.incarnation.clone())
+    }
+
+    pub(super) fn drop_any(&mut self, count: usize) {
+        self.dropping = count;
+    }
+
+    pub(super) fn drop_for(&mut self, node: NodeId, count: usize) {
+        self.with(node, |subscriber| subscriber.dropping = count);
+    }
+
+    pub(super) fn cut(&mut self, node: NodeId) {
+        self.with(node, |subscriber| subscriber.cut = true);
+    }
+
+    pub(super) fn mend(&mut self, node: NodeId, reason: &'static str) {
+        self.with(node, |subscriber| {
+            subscriber.cut = false;
+            subscriber.missed(reason);
+        });
+    }
+
+    pub(super) fn all_missed(&self, reason: &'static str) {
+        self.nodes
+            .values()
+            .for_each(|subscriber| subscriber.missed(reason));
+    }
+
+    pub(super) fn publish(&mut self, to: &Incarnation, payload: &Bytes) {
+        let hearing = |listening: &Listening| listening.incarnation == *to;
+        for subscriber in self.nodes.values_mut() {
+            if subscriber.cut || !subscriber.listening.as_ref().is_some_and(hearing) {
+                continue;
+            }
+            let dropping = if self.dropping > 0 {
+                &mut self.dropping
+            } else {
+                &mut subscriber.dropping
+            };
+            if *dropping > 0 {
+                *dropping -= 1;
+            } else {
+                subscriber.deliver(payload);
+            }
+        }
+    }
+
+    fn listen(&mut self, node: NodeId, incarnation: &Incarnation, into: mpsc::Sender<BusEvent>) {
+        self.with(node, |subscriber| {
+            subscriber.listening = Some(Listening {
+                incarnation: incarnation.clone(),
+                into,
+                missed: Arc::default(),
+            });
+        });
+    }
+
+    fn with(&mut self, node: NodeId, f: impl FnOnce(&mut Subscriber)) {
+        if let Some(subscriber) = self.nodes.get_mut(&node) {
+            f(subscriber);
+        }
+    }
+}
+
+impl Subscriber {
+    fn deliver(&mut self, payload: &Bytes) {
+        let Some(listening) = self
+            .listening
+            .as_ref()
+            .filter(|to| !to.missed.load(Ordering::Acquire))
+        else {
+            return;
+        };
+        match listening.into.try_send(BusEvent::Message(payload.clone())) {
+            Ok(()) => {}
+            Err(TrySendError::Full(_)) => listening.missed("the channel was full"),
+            Err(TrySendError::Closed(_)) => self.listening = None,
+        }
+    }
+
+    fn missed(&self, reason: &'static str) {
+        if let Some(listening) = self.listening.as_ref().filter(|_| !self.cut) {
+            listening.missed(reason);
+        }
+    }
+}
+
+impl Listening {
+    /// Tells the receiver that it may have missed something, as soon as there is room for that.
+    fn missed(&self, reason: &'static str) {
+        if self.missed.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        match self.into.try_send(BusEvent::Missed { reason }) {
+            Ok(()) => self.missed.store(false, Ordering::Release),
+            Err(TrySendError::Closed(_)) => {}
+            Err(TrySendError::Full(event)) => {
+                let (into, missed) = (self.into.clone(), Arc::clone(&self.missed));
+                tokio::spawn(async move {
+                    if let Ok(room) = into.reserve().await {
+                        // Cleared first: a payload dropped from here on would be dropped without a notice.
+                        missed.store(false, Ordering::Release);
+                        room.send(event);
+                    }
+                });
+            }
+        }
+    }
+}
+
+impl Keys {
+    pub(super) fn route(&self, conversation: &ConversationId) -> Vec<Incarnation> {
+        self.routes
+            .get(conversation)
+            .into_iter()
+            .flatten()
+            .cloned()
+            .collect()
+    }
+}
+
+#[async_trait]
+impl Bus for MemoryNode {
+    async fn listen(
+        &self,
+        incarnation: &Incarnation,
+        into: mpsc::Sender<BusEvent>,
+    ) -> Result<(), Unavailable> {
+        let (id, liveness) = (self.id(), self.timing().liveness);
+        self.call(|state, now| {
+            state.subscribers.listen(id, incarnation, into);
+            state.keys.alive.insert(incarnation.clone(), now + liveness);
+        })
+        .await
+    }
+
+    async fn keep_alive(&self, incarnation: &Incarnation) -> Result<bool, Unavailable> {
+        let liveness = self.timing().liveness;
+        self.call(|state, now| match state.keys.alive.get_mut(incarnation) {
+            Some(until) if *until > now => {
+                *until = now + liveness;
+                true
+            }
+            _ => false,
+        })
+        .await
+    }
+
+    async fn retire(&self, incarnation: &Incarnation) -> Result<(), Unavailable> {
+        self.call(|state, _| {
+            state.keys.alive.remove(incarnation);
+        })
+        .await
+    }
+
+    async fn alive(&self, incarnations: &[Incarnation]) -> Result<Vec<bool>, Unavailable> {
+        self.call(|state, now| {
+            let alive = |id| state.keys.alive.get(id).is_some_and(|until| *until > now);
+            incarnations.iter().map(alive).collect()
+        })
+        .await
+    }
+
+    async fn publish(&self, to: &[Incarnation], payload: Bytes) -> Result<(), Unavailable> {
+        self.call(|state, _| to.iter().for_each(|to| state.subscribers.publish(to, &payload)))
+            .await
+    }
+
+    async fn join_routes(
+        &self,
+        conversations: &[ConversationId],
+        incarnation: &Incarnation,
+    ) -> Result<(), Unavailable> {
+        self.call(|state, _| {
+            for conversation in conversations {
+                state
+                    .keys
+                    .routes
+                    .entry(conversation.clone())
+                    .or_default()
+                    .insert(incarnation.clone());
+            }
+        })
+        .await
+    }
+
+    async fn leave_route(
+        &self,
+        conversation: &ConversationId,
+        incarnations: &[Incarnation],
+    ) -> Result<(), Unavailable> {
+        self.call(|state, _| {
+            if let Some(route) = state.keys.routes.get_mut(conversation) {
+                route.retain(|incarnation| !incarnations.contains(incarnation));
+            }
+        })
+        .await
+    }
+
+    async fn ping(&self) -> Result<(), Unavailable> {
+        self.call(|_, _| ()).await
+    }
+}

@@ -1,0 +1,223 @@
+//! What can go wrong between a node and a service.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+use crate::ports::Unavailable;
+
+/// How long a call takes. It takes effect somewhere in between, so that a caller who gives up early may or may
+/// not have had it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Latency {
+    /// Calls return without yielding.
+    None,
+    /// Every call takes this long and takes effect half way.
+    Fixed(Duration),
+    /// Every call takes between `min` and `max`, and takes effect at a point that is drawn as well. The same seed
+    /// gives the same series.
+    Jitter {
+        /// The shortest.
+        min: Duration,
+        /// The longest.
+        max: Duration,
+        /// Of the series.
+        seed: u64,
+    },
+}
+
+/// What becomes of one insert.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InsertFault {
+    /// Nothing unusual: lets one insert pass before the next fault in the list.
+    Pass,
+    /// Stored as far as the unique keys allow; the reply is lost.
+    UnknownStored,
+    /// Not stored, and never will be.
+    UnknownLost,
+    /// Unknown now; all of it lands this much later, as far as the unique keys then allow.
+    UnknownLate(Duration),
+    /// Unknown now; the first so many entries land this much later, as far as the unique keys then allow.
+    UnknownLatePrefix(usize, Duration),
+    /// The first so many entries are stored; the reply is lost.
+    UnknownPrefix(usize),
+    /// The first so many entries are stored and readable, the rest follows this much later if its places are
+    /// still free; the reply is true. An ordered insert is not atomic.
+    Torn(usize, Duration),
+}
+
+/// The way between one node and one service; what is set on the parent holds for all its children.
+#[derive(Debug)]
+pub(super) struct Link {
+    service: &'static str,
+    parent: Option<Arc<Link>>,
+    state: Mutex<LinkState>,
+}
+
+#[derive(Debug)]
+struct LinkState {
+    reachable: bool,
+    lost_replies: usize,
+    latency: Latency,
+    series: StdRng,
+}
+
+impl Link {
+    pub(super) fn new(service: &'static str, parent: Option<Arc<Link>>) -> Self {
+        let state = LinkState {
+            reachable: true,
+            lost_replies: 0,
+            latency: Latency::None,
+            series: StdRng::seed_from_u64(0),
+        };
+        Self {
+            service,
+            parent,
+            state: Mutex::new(state),
+        }
+    }
+
+    pub(super) fn set_reachable(&self, reachable: bool) {
+        self.state.lock().reachable = reachable;
+    }
+
+    pub(super) fn set_latency(&self, latency: Latency) {
+        let mut state = self.state.lock();
+        state.latency = latency;
+        if let Latency::Jitter { seed, .. } = latency {
+            state.series = StdRng::seed_from_u64(seed);
+        }
+    }
+
+    pub(super) fn lose_replies(&self, count: usize) {
+        self.state.lock().lost_replies = count;
+    }
+
+    pub(super) fn reachable(&self) -> bool {
+        self.state.lock().reachable && self.parent.as_ref().is_none_or(|parent| parent.reachable())
+    }
+
+    /// Carries `operation` out at some point of the call's time, unless the service cannot be reached then.
+    pub(super) async fn call<T>(&self, operation: impl FnOnce() -> T) -> Result<T, Unavailable> {
+        let (before, after) = self.delays();
+        pause(before).await;
+        if !self.reachable() {
+            pause(after).await;
+            return Err(self.unavailable("unreachable"));
+        }
+        let lost = self.takes_lost_reply();
+        let outcome = operation();
+        pause(after).await;
+        if lost || !self.reachable() {
+            Err(self.unavailable("the reply was lost"))
+        } else {
+            Ok(outcome)
+        }
+    }
+
+    pub(super) fn unavailable(&self, reason: &str) -> Unavailable {
+        Unavailable::new(self.service, reason)
+    }
+
+    fn takes_lost_reply(&self) -> bool {
+        let mut state = self.state.lock();
+        if state.lost_replies > 0 {
+            state.lost_replies -= 1;
+            return true;
+        }
+        drop(state);
+        self.parent
+            .as_ref()
+            .is_some_and(|parent| parent.takes_lost_reply())
+    }
+
+    /// The time before the effect and the time after it.
+    fn delays(&self) -> (Duration, Duration) {
+        let mut state = self.state.lock();
+        match state.latency {
+            Latency::None => {
+                drop(state);
+                self.parent
+                    .as_ref()
+                    .map_or_else(Default::default, |parent| parent.delays())
+            }
+            Latency::Fixed(whole) => (whole / 2, whole - whole / 2),
+            Latency::Jitter { min, max, .. } => {
+                let whole = state.series.random_range(min..=max.max(min));
+                let before = state.series.random_range(Duration::ZERO..=whole);
+                (before, whole - before)
+            }
+        }
+    }
+}
+
+/// Faults that only the store has, in the order in which they come; those of the parent follow one's own.
+#[derive(Debug, Default)]
+pub(super) struct StoreFaults {
+    parent: Option<Arc<StoreFaults>>,
+    plan: Mutex<Plan>,
+}
+
+#[derive(Debug, Default)]
+struct Plan {
+    inserts: VecDeque<InsertFault>,
+    reads: usize,
+    cut_applies: VecDeque<usize>,
+}
+
+impl StoreFaults {
+    pub(super) fn under(parent: &Arc<StoreFaults>) -> Self {
+        Self {
+            parent: Some(Arc::clone(parent)),
+            plan: Mutex::default(),
+        }
+    }
+
+    pub(super) fn add_inserts(&self, faults: impl IntoIterator<Item = InsertFault>) {
+        self.plan.lock().inserts.extend(faults);
+    }
+
+    pub(super) fn set_reads(&self, count: usize) {
+        self.plan.lock().reads = count;
+    }
+
+    pub(super) fn add_cut_apply(&self, after: usize) {
+        self.plan.lock().cut_applies.push_back(after);
+    }
+
+    pub(super) fn take_insert(&self) -> InsertFault {
+        self.take(&|plan| plan.inserts.pop_front())
+            .unwrap_or(InsertFault::Pass)
+    }
+
+    /// Whether this read is to fail.
+    pub(super) fn take_read(&self) -> bool {
+        self.take(&|plan| {
+            let fails = plan.reads > 0;
+            plan.reads = plan.reads.saturating_sub(1);
+            fails.then_some(())
+        })
+        .is_some()
+    }
+
+    /// After how many effects this `apply` is cut off.
+    pub(super) fn take_cut_apply(&self) -> Option<usize> {
+        self.take(&|plan| plan.cut_applies.pop_front())
+    }
+
+    fn take<T>(&self, from: &dyn Fn(&mut Plan) -> Option<T>) -> Option<T> {
+        let own = from(&mut self.plan.lock());
+        own.or_else(|| self.parent.as_ref().and_then(|parent| parent.take(from)))
+    }
+}
+
+/// Sleeps; does not even yield where there is nothing to wait for.
+pub(super) async fn pause(time: Duration) {
+    if !time.is_zero() {
+        tokio::time::sleep(time).await;
+    }
+}

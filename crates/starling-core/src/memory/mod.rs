@@ -1,0 +1,73 @@
+//! In-process implementations of all ports, for tests: a simulated cluster under tokio's paused time.
+//!
+//! One [`MemoryStore`] stands for MongoDB, one [`MemoryCoordination`] for Redis; [`node`] makes the ports of one
+//! engine over both, so that several engines share them as the nodes of a cluster do. Time is tokio's only, so
+//! leases, liveness and latency pass as fast as the test advances the clock.
+//!
+//! Faults are set at run time: on the [`MemoryStore`] or the [`MemoryCoordination`] that the test made they hold
+//! for every node, on the handles of a [`NodePorts`] they hold for that node alone. Nothing fails unless told to.
+//!
+//! Architecture invariant: no clock but tokio's, no randomness but seeded, no I/O.
+
+mod bus;
+mod coordination;
+mod directory;
+mod effects;
+mod faults;
+mod leases;
+mod sessions;
+mod store;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+pub use coordination::{MemoryCoordination, MemoryNode, Snapshot, Timing};
+pub use faults::{InsertFault, Latency};
+pub use store::{MemoryStore, StoreCounts};
+
+use crate::ports::Ports;
+
+/// What one node of the simulated cluster works with, and the handles through which a test disturbs it.
+#[derive(Clone)]
+pub struct NodePorts {
+    /// For the engine.
+    pub ports: Ports,
+    /// This node's way to the store: faults set here hit this node only.
+    pub store: MemoryStore,
+    /// This node's way to coordination: faults set here hit this node only.
+    pub coordination: MemoryNode,
+}
+
+impl NodePorts {
+    /// Cuts this node off from the store and from coordination, or lets it back in.
+    pub fn set_reachable(&self, reachable: bool) {
+        self.store.set_reachable(reachable);
+        self.coordination.set_reachable(reachable);
+    }
+}
+
+/// A new node over these services.
+pub fn node(store: &MemoryStore, coordination: &MemoryCoordination) -> NodePorts {
+    let store = store.node();
+    let coordination = coordination.node();
+    let ports = Ports {
+        log: Arc::new(store.clone()),
+        directory: Arc::new(store.clone()),
+        leases: Arc::new(coordination.clone()),
+        bus: Arc::new(coordination.clone()),
+        sessions: Arc::new(coordination.clone()),
+        offline: Arc::new(coordination.clone()),
+        rates: Arc::new(coordination.clone()),
+    };
+    NodePorts {
+        ports,
+        store,
+        coordination,
+    }
+}
+
+/// The ports of a new node, for tests that do not disturb it.
+pub fn ports(store: &MemoryStore, coordination: &MemoryCoordination) -> Ports {
+    node(store, coordination).ports
+}

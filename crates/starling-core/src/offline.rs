@@ -1,0 +1,93 @@
+//! Keeps the offline index: which members were not connected anywhere when something was appended.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use starling_protocol::{ConversationId, Role, Seq, UserId};
+
+use crate::shared::Shared;
+
+/// Conversations with more members skip the index: no work per offline member (their stored cursors suffice).
+const MAX_MEMBERS: usize = 1_000;
+/// Conversations that wait to be indexed; more are skipped and counted.
+const MAX_WAITING: usize = 20_000;
+
+/// What this node has appended since the index was last brought up to date.
+#[derive(Default)]
+pub(crate) struct OfflineIndexer(Mutex<HashMap<ConversationId, Appended>>);
+
+struct Appended {
+    first: Seq,
+    members: Vec<UserId>,
+}
+
+impl OfflineIndexer {
+    /// Something was appended at `first`. Cheap: once per conversation and round the members are copied.
+    pub(crate) fn appended(
+        &self,
+        conversation: &ConversationId,
+        first: Seq,
+        members: &HashMap<UserId, Role>,
+    ) {
+        if members.len() > MAX_MEMBERS {
+            return;
+        }
+        let mut waiting = self.0.lock();
+        if waiting.contains_key(conversation) {
+            return;
+        }
+        if waiting.len() >= MAX_WAITING {
+            metrics::counter!("starling_offline_index_skipped_total").increment(1);
+            return;
+        }
+        waiting.insert(
+            conversation.clone(),
+            Appended {
+                first,
+                members: members.keys().cloned().collect(),
+            },
+        );
+    }
+
+    /// Brings the index up to date.
+    pub(crate) async fn flush(&self, shared: &Arc<Shared>) {
+        let waiting = std::mem::take(&mut *self.0.lock());
+        for (conversation, appended) in waiting {
+            let away: Vec<_> = appended
+                .members
+                .into_iter()
+                .filter(|user| !shared.sessions.is_connected(user))
+                .collect();
+            if away.is_empty() {
+                continue;
+            }
+            // Best effort: the member's stored cursor decides, the index only points.
+            let Ok(sessions) = shared.ports.sessions.sessions(&away).await else {
+                return;
+            };
+            let nodes: HashSet<_> = sessions
+                .iter()
+                .flatten()
+                .map(|session| session.incarnation.clone())
+                .collect();
+            let dead = shared
+                .registration
+                .dead_among(shared, nodes.into_iter().collect())
+                .await;
+            let offline: Vec<_> = away
+                .into_iter()
+                .zip(sessions)
+                .filter(|(_, sessions)| sessions.iter().all(|session| dead.contains(&session.incarnation)))
+                .map(|(user, _)| user)
+                .collect();
+            if !offline.is_empty() {
+                let _ = shared
+                    .ports
+                    .offline
+                    .enqueue(&conversation, appended.first, &offline)
+                    .await;
+            }
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! State derived from the logs: conversations, members, users. It lags behind the log and is brought up by
+//! re-applying entries; every update is guarded by the seq that made it, so re-applying does no harm.
+
+use async_trait::async_trait;
+use starling_protocol::{ConversationId, Kind, Role, Seq, UserId};
+
+use super::Unavailable;
+
+/// A conversation as its `created` entry made it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConversationRecord {
+    /// Which.
+    pub id: ConversationId,
+    /// What kind it is.
+    pub kind: Kind,
+    /// Its name, if it has one.
+    pub name: Option<String>,
+    /// Whether anyone may join by himself.
+    pub open: bool,
+    /// Who made it.
+    pub created_by: UserId,
+    /// When, in milliseconds since the Unix epoch.
+    pub created_at: i64,
+    /// Every entry up to here is applied to the directory and was announced to the nodes. Lags.
+    pub applied: Seq,
+}
+
+/// A present or former member.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemberRecord {
+    /// Of which conversation.
+    pub conversation: ConversationId,
+    /// Who.
+    pub user: UserId,
+    /// What he or she may do (the last role, for a former member).
+    pub role: Role,
+    /// Seq of the entry that last changed this record: the guard.
+    pub changed: Seq,
+    /// Seq of the entry that ended the membership; `None` for present members.
+    pub left: Option<Seq>,
+    /// Everything up to here was delivered to one of the user's devices.
+    pub delivered: Seq,
+}
+
+/// One guarded update, derived from an entry by the engine. Each is carried out only where the record's
+/// last change is older than `seq`; where it is not, that is success.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// The conversation exists (inserted if absent, with `applied` as given; otherwise left alone).
+    CreateConversation(ConversationRecord),
+    /// The user is a member with this role; `delivered` is raised to `seq - 1` at least, since a new member
+    /// is owed nothing older.
+    SetMember {
+        /// Of which conversation.
+        conversation: ConversationId,
+        /// Who.
+        user: UserId,
+        /// With which role.
+        role: Role,
+        /// By which entry.
+        seq: Seq,
+    },
+    /// The user is no member any more.
+    EndMember {
+        /// Of which conversation.
+        conversation: ConversationId,
+        /// Who.
+        user: UserId,
+        /// By which entry.
+        seq: Seq,
+    },
+}
+
+/// Conversations, members and users. Reads are from the primary at majority; writes return once a majority
+/// holds them.
+#[async_trait]
+pub trait Directory: Send + Sync + 'static {
+    /// One conversation.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the primary or the majority cannot be reached; likewise for all other methods.
+    async fn conversation(&self, id: &ConversationId) -> Result<Option<ConversationRecord>, Unavailable>;
+
+    /// Many conversations, in no order; unknown ones are left out.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    async fn conversations(&self, ids: &[ConversationId]) -> Result<Vec<ConversationRecord>, Unavailable>;
+
+    /// A page of all conversations by id, after `after`, with their `applied` marks.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    async fn scan(
+        &self,
+        after: Option<&ConversationId>,
+        limit: usize,
+    ) -> Result<Vec<(ConversationId, Seq)>, Unavailable>;
+
+    /// All members of a conversation, former ones included.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    async fn members(&self, conversation: &ConversationId) -> Result<Vec<MemberRecord>, Unavailable>;
+
+    /// One member, present or former.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    async fn member(
+        &self,
+        conversation: &ConversationId,
+        user: &UserId,
+    ) -> Result<Option<MemberRecord>, Unavailable>;
+
+    /// A page of a user's present memberships, by conversation id, after `after`.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    async fn memberships(
+        &self,
+        user: &UserId,
+        after: Option<&ConversationId>,
+        limit: usize,
+    ) -> Result<Vec<MemberRecord>, Unavailable>;
+
+    /// Carries out guarded updates, in order.
+    ///
+    /// # Errors
+    /// [`Unavailable`]: some may be carried out; carrying all out again does no harm.
+    async fn apply(&self, effects: &[Effect]) -> Result<(), Unavailable>;
+
+    /// Raises `applied` marks; never lowers one. May be lost.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    async fn mark_applied(&self, marks: &[(ConversationId, Seq)]) -> Result<(), Unavailable>;
+
+    /// Raises `delivered` marks of members; never lowers one, ignores those who are none.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    async fn mark_delivered(&self, marks: &[(ConversationId, UserId, Seq)]) -> Result<(), Unavailable>;
+
+    /// Makes the user on first sight; keeps a name that is given.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    async fn saw_user(&self, user: &UserId, name: Option<&str>) -> Result<(), Unavailable>;
+
+    /// Whether a majority answers within the adapter's time limit.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if not.
+    async fn ping(&self) -> Result<(), Unavailable>;
+}

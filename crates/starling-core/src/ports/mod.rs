@@ -1,0 +1,64 @@
+//! What the engine asks of the world, as narrow traits whose docs are the contract.
+//!
+//! Architecture invariant: the engine knows no Redis, no MongoDB and no sockets. Two groups of ports stand
+//! behind these traits: the *store* ([`EntryLog`], [`Directory`]), which decides, and *coordination*
+//! ([`Leases`], [`Bus`], [`SessionMap`], [`OfflineIndex`], [`RateLimiter`]), which only buys speed: all that it
+//! holds may vanish, go back in time or be unreachable at any moment, and that costs latency, never a message.
+//!
+//! All methods are cancel-safe in this sense: a dropped future leaves an effect that either happened whole or
+//! not at all, and which of the two is *unknown* to the caller.
+
+mod bus;
+mod directory;
+mod leases;
+mod log;
+mod sessions;
+
+use std::sync::Arc;
+
+pub use bus::{Bus, BusEvent, Incarnation};
+pub use directory::{ConversationRecord, Directory, Effect, MemberRecord};
+pub use leases::{AfterCommit, Commit, Committed, LeaseState, LeaseToken, Leases, Reservation};
+pub use log::{EntryLog, InsertError};
+pub use sessions::{
+    Admission, ConnectionId, OfflineIndex, RateGrant, RateLimit, RateLimiter, SessionMap, SessionRef,
+};
+
+/// The other side cannot be reached, or did not answer in time. Whether a write happened is unknown.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{service} is unavailable: {reason}")]
+pub struct Unavailable {
+    /// Which service, for people.
+    pub service: &'static str,
+    /// What it said, for people.
+    pub reason: String,
+}
+
+impl Unavailable {
+    /// Wraps an adapter's error.
+    pub fn new(service: &'static str, reason: impl ToString) -> Self {
+        Self {
+            service,
+            reason: reason.to_string(),
+        }
+    }
+}
+
+/// All ports of one node.
+#[derive(Clone)]
+pub struct Ports {
+    /// The log of entries.
+    pub log: Arc<dyn EntryLog>,
+    /// Conversations, members and users.
+    pub directory: Arc<dyn Directory>,
+    /// Leases on conversations, and the publishing that goes with their release.
+    pub leases: Arc<dyn Leases>,
+    /// Messages between nodes, and who is alive.
+    pub bus: Arc<dyn Bus>,
+    /// Which user is connected where.
+    pub sessions: Arc<dyn SessionMap>,
+    /// What waits for users who are away.
+    pub offline: Arc<dyn OfflineIndex>,
+    /// Limits that hold cluster-wide.
+    pub rates: Arc<dyn RateLimiter>,
+}

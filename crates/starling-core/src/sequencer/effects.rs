@@ -1,0 +1,58 @@
+//! What an entry changes in the directory.
+
+use std::sync::Arc;
+
+use starling_protocol::{Body, Entry, UserId};
+
+use crate::ports::{ConversationRecord, Effect};
+
+/// The guarded updates that follow from entries, in their order.
+pub(crate) fn effects(entries: &[Arc<Entry>]) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    for entry in entries {
+        let set = |user: &UserId, role| Effect::SetMember {
+            conversation: entry.conversation.clone(),
+            user: user.clone(),
+            role,
+            seq: entry.seq,
+        };
+        match &entry.body {
+            Body::Created {
+                kind,
+                name,
+                open,
+                members,
+            } => {
+                if let Some(sender) = &entry.sender {
+                    effects.push(Effect::CreateConversation(ConversationRecord {
+                        id: entry.conversation.clone(),
+                        kind: *kind,
+                        name: name.clone(),
+                        open: *open,
+                        created_by: sender.clone(),
+                        created_at: entry.at,
+                        applied: 0,
+                    }));
+                }
+                effects.extend(members.iter().map(|member| set(&member.user, member.role)));
+            }
+            Body::Joined { users, role } => effects.extend(users.iter().map(|user| set(user, *role))),
+            Body::Left { user } => effects.push(Effect::EndMember {
+                conversation: entry.conversation.clone(),
+                user: user.clone(),
+                seq: entry.seq,
+            }),
+            Body::Message { .. } | Body::Void {} => {}
+        }
+    }
+    effects
+}
+
+/// The users that entries make members.
+pub(crate) fn newcomers(entry: &Entry) -> Vec<UserId> {
+    match &entry.body {
+        Body::Created { members, .. } => members.iter().map(|member| member.user.clone()).collect(),
+        Body::Joined { users, .. } => users.clone(),
+        Body::Message { .. } | Body::Left { .. } | Body::Void {} => Vec::new(),
+    }
+}

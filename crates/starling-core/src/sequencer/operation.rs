@@ -1,0 +1,111 @@
+//! A change that someone asked for, on its way into a log.
+
+use std::sync::Arc;
+
+use starling_protocol::{
+    ClientId, CloseCode, ConversationId, Entry, Error, HeadMark, Kind, Member, Seq, UserId,
+};
+use tokio::time::Instant;
+
+use crate::Outbox;
+
+/// What is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Change {
+    Create {
+        kind: Kind,
+        name: Option<String>,
+        open: bool,
+        members: Vec<Member>,
+    },
+    Message {
+        text: String,
+    },
+    Join,
+    Leave,
+    Add {
+        users: Vec<UserId>,
+    },
+    Remove {
+        user: UserId,
+    },
+}
+
+/// How it ended well.
+#[derive(Debug, Clone)]
+pub(crate) enum Outcome {
+    /// It is this entry, stored for ever.
+    Stored(Arc<Entry>),
+    /// The conversation is already as asked for; nothing was appended. Its marks at that time.
+    Unchanged(ConversationId, HeadMark),
+}
+
+/// Takes the outcome, once. Runs in the actor: must not block.
+pub(crate) type Answer = Box<dyn FnOnce(Result<Outcome, Error>) + Send + Sync>;
+
+/// A change on its way. Answered exactly once by whoever takes it apart.
+pub(crate) struct Operation {
+    pub(crate) conversation: ConversationId,
+    pub(crate) sender: UserId,
+    pub(crate) client_id: ClientId,
+    pub(crate) change: Change,
+    /// The sender's Lamport stamp.
+    pub(crate) lamport: u64,
+    /// It was sent before: look for the first one before appending.
+    pub(crate) look_up: bool,
+    /// The connection that it came by; its operations are stored in the order received (I5).
+    pub(crate) origin: Option<Arc<Outbox>>,
+    pub(crate) deadline: Instant,
+    /// The highest slot that an insert with an unknown outcome tried to put it in.
+    pub(crate) tried: Option<Seq>,
+    /// When it was last looked up and not found, every slot up to here was known to be taken.
+    pub(crate) absent_as_of: Seq,
+    pub(crate) answers: Vec<Answer>,
+}
+
+/// What makes an operation the same as another (I2), within its conversation.
+pub(crate) type Key = (UserId, ClientId);
+
+impl Operation {
+    pub(crate) fn key(&self) -> Key {
+        (self.sender.clone(), self.client_id.clone())
+    }
+
+    pub(crate) fn answer(self, result: &Result<Outcome, Error>) {
+        for answer in self.answers {
+            answer(result.clone());
+        }
+    }
+
+    /// Whether `self` came by the same connection as `other`.
+    pub(crate) fn same_origin(&self, other: &Option<Arc<Outbox>>) -> bool {
+        matches!((&self.origin, other), (Some(a), Some(b)) if Arc::ptr_eq(a, b))
+    }
+
+    /// Whether an earlier operation of its connection was given up: appending this one would overtake it.
+    pub(crate) fn is_overtaking(&self) -> bool {
+        self.origin
+            .as_ref()
+            .is_some_and(|origin| origin.closed() == Some(CloseCode::OutcomeUnknown))
+    }
+
+    /// Whether no insert of it can be stored or still land: it was never tried, or every slot that it was tried
+    /// in holds another entry. `head` is the log's head, known at majority.
+    pub(crate) fn is_absent_for_good(&self, head: Seq) -> bool {
+        debug_assert!(
+            self.absent_as_of <= head,
+            "an absence is proven by slots below the head"
+        );
+        self.tried.is_none_or(|tried| tried <= self.absent_as_of)
+    }
+
+    /// Rough bytes in a batch.
+    pub(crate) fn weight(&self) -> usize {
+        256 + match &self.change {
+            Change::Message { text } => text.len(),
+            Change::Create { members, .. } => members.len() * 160,
+            Change::Add { users } => users.len() * 132,
+            Change::Join | Change::Leave | Change::Remove { .. } => 132,
+        }
+    }
+}

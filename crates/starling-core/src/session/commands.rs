@@ -1,0 +1,299 @@
+//! Carries out commands: checks what can be checked without a conversation's state, then asks the engine.
+
+use std::sync::Arc;
+
+use starling_protocol::limits::{
+    DEFAULT_HISTORY_LIMIT, DEFAULT_LIST_LIMIT, MAX_HISTORY_LIMIT, MAX_LIST_LIMIT, MAX_MEMBERS_PER_COMMAND,
+    MAX_NAME_CHARS, MAX_TEXT_CHARS,
+};
+use starling_protocol::{
+    ClientId, Command, Conversations, Create, Delivered, Error, ErrorCode, History, HistoryPage, Kind, List,
+    Member, Reply, Role, Sent, Seq, UserId,
+};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use crate::Outbox;
+use crate::sequencer::{Answer, Change, Operation, Outcome};
+use crate::shared::Shared;
+use crate::standing::{self, Standing, direct_id, group_id};
+use crate::time::unix_millis;
+
+fn invalid(message: impl Into<String>) -> Error {
+    Error::new(ErrorCode::Invalid, message)
+}
+
+/// Queues a change in its conversation's actor; `answer` gets the outcome.
+///
+/// # Errors
+/// Refusals that need no state; `answer` is not called then.
+pub(crate) async fn submit(
+    shared: &Arc<Shared>,
+    user: &UserId,
+    origin: Option<Arc<Outbox>>,
+    command: Command,
+    answer: Answer,
+) -> Result<(), Error> {
+    let (mut lamport, mut look_up, mut client_id) = (0, false, None);
+    let (conversation, change) = match command {
+        Command::Send(send) => {
+            check_text(&send.text)?;
+            if send.sender.is_some_and(|sender| sender != *user) {
+                return Err(Error::new(
+                    ErrorCode::Forbidden,
+                    "the sender is not the authenticated user",
+                ));
+            }
+            shared.allowance.take(shared, user).await?;
+            (lamport, look_up, client_id) = (send.lamport.unwrap_or(0), send.retry, Some(send.client_id));
+            (send.conversation, Change::Message { text: send.text })
+        }
+        Command::Join(join) => (join.conversation, Change::Join),
+        Command::Leave(leave) => (leave.conversation, Change::Leave),
+        Command::Add(add) => {
+            check_users(&add.users)?;
+            (add.conversation, Change::Add { users: add.users })
+        }
+        Command::Remove(remove) => (remove.conversation, Change::Remove { user: remove.user }),
+        other => return Err(invalid(format!("{} is not a change", other.name()))),
+    };
+    let operation = Operation {
+        conversation,
+        sender: user.clone(),
+        client_id: client_id.unwrap_or_else(fresh_client_id),
+        change,
+        lamport,
+        look_up,
+        origin,
+        deadline: Instant::now() + shared.settings.send_deadline,
+        tried: None,
+        absent_as_of: 0,
+        answers: vec![answer],
+    };
+    shared.sequencer.submit(shared, operation).await;
+    Ok(())
+}
+
+fn fresh_client_id() -> ClientId {
+    let id = uuid::Uuid::now_v7().simple().to_string();
+    match ClientId::new(id) {
+        Ok(id) => id,
+        Err(_) => unreachable!("a UUID is a valid client id"),
+    }
+}
+
+fn check_text(text: &str) -> Result<(), Error> {
+    if text.trim().is_empty() {
+        return Err(invalid("the text is empty"));
+    }
+    // Counting bytes first keeps long texts cheap to refuse.
+    if text.len() > MAX_TEXT_CHARS && text.chars().count() > MAX_TEXT_CHARS {
+        return Err(invalid(format!("a text has at most {MAX_TEXT_CHARS} characters")));
+    }
+    Ok(())
+}
+
+fn check_users(users: &[UserId]) -> Result<(), Error> {
+    if users.is_empty() || users.len() > MAX_MEMBERS_PER_COMMAND {
+        return Err(invalid(format!("name 1 to {MAX_MEMBERS_PER_COMMAND} users")));
+    }
+    Ok(())
+}
+
+/// What a sender is told of an outcome.
+pub(crate) fn reply_of(outcome: Outcome) -> Reply {
+    Reply::Sent(match outcome {
+        Outcome::Stored(entry) => Sent {
+            conversation: entry.conversation.clone(),
+            seq: entry.seq,
+            lamport: entry.lamport,
+            at: entry.at,
+            client_id: entry.client_id.clone(),
+        },
+        Outcome::Unchanged(conversation, mark) => Sent {
+            conversation,
+            seq: mark.seq,
+            lamport: mark.lamport,
+            at: unix_millis(),
+            client_id: None,
+        },
+    })
+}
+
+/// Carries out a command and waits for its outcome.
+pub(crate) async fn execute(shared: &Arc<Shared>, user: &UserId, command: Command) -> Result<Reply, Error> {
+    match command {
+        Command::Send(_) | Command::Join(_) | Command::Leave(_) | Command::Add(_) | Command::Remove(_) => {
+            let (sender, outcome) = oneshot::channel();
+            let answer = Box::new(move |outcome| drop(sender.send(outcome)));
+            submit(shared, user, None, command, answer).await?;
+            Ok(reply_of(outcome.await.map_err(|_| no_answer())??))
+        }
+        Command::Create(create) => self::create(shared, user, create).await,
+        Command::History(history) => self::history(shared, user, history).await,
+        Command::List(list) => self::list(shared, user, list).await,
+        Command::Delivered(delivered) => {
+            self::delivered(shared, user, &delivered, false).await?;
+            Ok(Reply::Done {})
+        }
+        Command::Ping(_) => Ok(Reply::Pong { at: unix_millis() }),
+        Command::Auth(_) | Command::Sync(_) => Err(invalid(format!(
+            "{} needs a connection of its own",
+            command.name()
+        ))),
+    }
+}
+
+fn no_answer() -> Error {
+    Error::new(ErrorCode::Internal, "the conversation's actor gave no answer")
+}
+
+async fn create(shared: &Arc<Shared>, user: &UserId, create: Create) -> Result<Reply, Error> {
+    if create.members.len() > MAX_MEMBERS_PER_COMMAND {
+        return Err(invalid(format!("name at most {MAX_MEMBERS_PER_COMMAND} members")));
+    }
+    let name = create.name.map(|name| name.trim().to_owned());
+    let is_name = |name: &String| {
+        (1..=MAX_NAME_CHARS).contains(&name.chars().count()) && !name.chars().any(char::is_control)
+    };
+    if !name.as_ref().is_none_or(is_name) {
+        let message = format!("a name has 1 to {MAX_NAME_CHARS} characters and no control characters");
+        return Err(invalid(message));
+    }
+    let client_id = create.client_id.unwrap_or_else(fresh_client_id);
+    let (id, role) = match (create.kind, create.members.as_slice()) {
+        (Kind::Group, _) => (group_id(user, client_id.as_str()), Role::Admin),
+        (Kind::Direct, [other]) if other != user => {
+            if name.is_some() || create.open {
+                return Err(invalid("a direct conversation has no name and is not open"));
+            }
+            (direct_id(user, other), Role::Member)
+        }
+        (Kind::Direct, _) => return Err(invalid("a direct conversation names exactly one other user")),
+    };
+    let mut members = vec![Member {
+        user: user.clone(),
+        role,
+    }];
+    for other in create.members {
+        if members.iter().all(|member| member.user != other) {
+            members.push(Member {
+                user: other,
+                role: Role::Member,
+            });
+        }
+    }
+    let (sender, outcome) = oneshot::channel();
+    let operation = Operation {
+        conversation: id.clone(),
+        sender: user.clone(),
+        client_id,
+        change: Change::Create {
+            kind: create.kind,
+            name,
+            open: create.open,
+            members,
+        },
+        lamport: 0,
+        look_up: false,
+        origin: None,
+        deadline: Instant::now() + shared.settings.send_deadline,
+        tried: None,
+        absent_as_of: 0,
+        answers: vec![Box::new(move |outcome| drop(sender.send(outcome)))],
+    };
+    shared.sequencer.submit(shared, operation).await;
+    outcome.await.map_err(|_| no_answer())??;
+    let seen = standing::look(&shared.ports, &id, user).await?;
+    Ok(Reply::Conversation(
+        standing::summary_of(&shared.ports, seen).await?,
+    ))
+}
+
+async fn history(shared: &Arc<Shared>, user: &UserId, history: History) -> Result<Reply, Error> {
+    let limit = history.limit.unwrap_or(DEFAULT_HISTORY_LIMIT);
+    if !(1..=MAX_HISTORY_LIMIT).contains(&limit) {
+        return Err(invalid(format!("limit is 1 to {MAX_HISTORY_LIMIT}")));
+    }
+    if history.before.is_some() && history.after.is_some() {
+        return Err(invalid("give before or after, not both"));
+    }
+    let limit = limit as usize;
+    let ports = &shared.ports;
+    let seen = standing::look(ports, &history.conversation, user).await?;
+    // I10: a removed member reads up to the entry that removed him.
+    let end = match seen.standing {
+        Standing::Member { .. } => seen.head.seq,
+        Standing::Former { left } => left,
+        Standing::Stranger => return Err(standing::not_a_member()),
+    };
+    let (entries, more) = match history.after {
+        Some(after) => {
+            let entries = ports
+                .log
+                .read(&history.conversation, after.min(end), end, limit)
+                .await?;
+            let more = entries.last().is_some_and(|last| last.seq < end);
+            (entries, more)
+        }
+        None => {
+            let before = history.before.unwrap_or(Seq::MAX).min(end + 1);
+            let entries = ports.log.read_back(&history.conversation, before, limit).await?;
+            let more = entries.first().is_some_and(|first| first.seq > 1);
+            (entries, more)
+        }
+    };
+    Ok(Reply::History(HistoryPage { entries, more }))
+}
+
+async fn list(shared: &Arc<Shared>, user: &UserId, list: List) -> Result<Reply, Error> {
+    let limit = list.limit.unwrap_or(DEFAULT_LIST_LIMIT);
+    if !(1..=MAX_LIST_LIMIT).contains(&limit) {
+        return Err(invalid(format!("limit is 1 to {MAX_LIST_LIMIT}")));
+    }
+    let limit = limit as usize;
+    let memberships = shared
+        .ports
+        .directory
+        .memberships(user, list.after.as_ref(), limit)
+        .await?;
+    let next = match memberships.last() {
+        Some(last) if memberships.len() == limit => Some(last.conversation.clone()),
+        _ => None,
+    };
+    let listed = standing::list(&shared.ports, &memberships).await?;
+    let conversations = listed.into_iter().map(|listed| listed.summary).collect();
+    Ok(Reply::Conversations(Conversations { conversations, next }))
+}
+
+/// Notes a delivered mark. `known`: the user is known to be a member.
+pub(crate) async fn delivered(
+    shared: &Arc<Shared>,
+    user: &UserId,
+    delivered: &Delivered,
+    known: bool,
+) -> Result<(), Error> {
+    let id = &delivered.conversation;
+    let streamed = shared
+        .delivery
+        .mark(id)
+        .filter(|mark| known && delivered.seq <= mark.seq);
+    let head = match streamed {
+        Some(mark) => mark.seq,
+        None => {
+            let seen = standing::look(&shared.ports, id, user).await?;
+            if !matches!(seen.standing, Standing::Member { .. }) {
+                return Err(standing::not_a_member());
+            }
+            seen.head.seq
+        }
+    };
+    if delivered.seq > head {
+        let message = format!("the mark is past the conversation's head, {head}");
+        return Err(Error::new(ErrorCode::CursorAhead, message));
+    }
+    shared
+        .marks
+        .delivered(id.clone(), user.clone(), delivered.seq, head);
+    Ok(())
+}

@@ -1,0 +1,336 @@
+//! Sessions: one connection of one user on this node.
+
+mod commands;
+mod stream;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::Mutex;
+use starling_protocol::{CloseCode, Command, ConversationId, Error, ErrorCode, Reply, Seq, UserId};
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
+
+use crate::ports::{Admission, ConnectionId, SessionRef};
+use crate::sequencer::Answer;
+use crate::shared::Shared;
+use crate::{Outbox, SharedFrame};
+
+pub(crate) use commands::{execute, reply_of, submit};
+pub(crate) use stream::welcome;
+
+/// One authenticated connection.
+pub struct Session {
+    shared: Arc<Shared>,
+    user: UserId,
+    connection: ConnectionId,
+    outbox: Arc<Outbox>,
+    /// Whether the user asked for the stream: new conversations start by themselves from then on.
+    live: AtomicBool,
+    /// The conversations that are streamed, with the user's delivered mark as far as this session knows.
+    streams: Mutex<HashMap<ConversationId, Seq>>,
+    syncing: Mutex<Option<AbortHandle>>,
+    closed: AtomicBool,
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("user", &self.user)
+            .field("connection", &self.connection)
+            .finish()
+    }
+}
+
+impl Session {
+    /// Opens a session: enters it in the cluster-wide session map, within the limit of connections.
+    pub(crate) async fn open(
+        shared: &Arc<Shared>,
+        user: UserId,
+        name: Option<&str>,
+        outbox: Arc<Outbox>,
+    ) -> Result<Arc<Self>, Error> {
+        if shared.is_draining() {
+            return Err(Error::new(
+                ErrorCode::Unavailable,
+                "the node is going away: connect to another one",
+            ));
+        }
+        shared.ports.directory.saw_user(&user, name).await?;
+        let session = Arc::new(Self {
+            shared: shared.clone(),
+            user,
+            connection: ConnectionId::fresh(),
+            outbox,
+            live: AtomicBool::new(false),
+            streams: Mutex::default(),
+            syncing: Mutex::default(),
+            closed: AtomicBool::new(false),
+        });
+        session.admit().await?;
+        shared.sessions.insert(&session);
+        Ok(session)
+    }
+
+    async fn admit(&self) -> Result<(), Error> {
+        let shared = &self.shared;
+        let full = || {
+            Error::new(
+                ErrorCode::TooManyConnections,
+                "you have as many connections as are allowed",
+            )
+        };
+        let limit = shared.settings.connections_per_user;
+        let entry = self.entry();
+        let mut dead = Vec::new();
+        // A first refusal may be due to the connections of dead nodes: find out, and ask once more.
+        for attempt in 0..2 {
+            match shared
+                .ports
+                .sessions
+                .connect(&self.user, &entry, limit, &dead)
+                .await
+            {
+                Ok(Admission::Admitted) => return Ok(()),
+                Ok(Admission::Full) if attempt == 0 => {
+                    let others = shared
+                        .ports
+                        .sessions
+                        .sessions(std::slice::from_ref(&self.user))
+                        .await?;
+                    let nodes = others
+                        .into_iter()
+                        .flatten()
+                        .map(|other| other.incarnation)
+                        .collect();
+                    dead = shared
+                        .registration
+                        .dead_among(shared, nodes)
+                        .await
+                        .into_iter()
+                        .collect();
+                    if dead.is_empty() {
+                        return Err(full());
+                    }
+                }
+                Ok(Admission::Full) => return Err(full()),
+                // Without coordination the node limits by itself; it registers the session later.
+                Err(_) if limit.is_none_or(|limit| shared.sessions.of(&self.user).len() < limit) => {
+                    shared.registration.lost();
+                    return Ok(());
+                }
+                Err(_) => return Err(full()),
+            }
+        }
+        Err(full())
+    }
+
+    fn entry(&self) -> SessionRef {
+        SessionRef {
+            connection: self.connection.clone(),
+            incarnation: self.shared.incarnation(),
+        }
+    }
+
+    /// Whose session it is.
+    pub fn user(&self) -> &UserId {
+        &self.user
+    }
+
+    /// Its name, unique in the cluster.
+    pub fn connection(&self) -> &ConnectionId {
+        &self.connection
+    }
+
+    pub(crate) fn outbox(&self) -> &Arc<Outbox> {
+        &self.outbox
+    }
+
+    fn is_live(&self) -> bool {
+        self.live.load(Ordering::Acquire)
+    }
+
+    /// Carries out a command; its reply goes into the session's outbox.
+    ///
+    /// To be called by one task, in the order received, awaiting each call: that keeps a connection's sends in
+    /// order (I5). `send` and the like return once they are queued, so that a pipelining client is not held up;
+    /// not returning is the back-pressure. On a draining node, and once the outbox is closed, commands are
+    /// dropped unanswered: the client sends them again elsewhere. Cancel-safe: a command is carried out or not.
+    pub async fn handle(self: &Arc<Self>, id: u64, command: Command) {
+        if self.outbox.closed().is_some() || self.shared.is_draining() {
+            return;
+        }
+        match command {
+            Command::Sync(sync) => self.sync(id, sync),
+            Command::Send(_)
+            | Command::Join(_)
+            | Command::Leave(_)
+            | Command::Add(_)
+            | Command::Remove(_) => {
+                let origin = Some(self.outbox.clone());
+                if let Err(error) = submit(&self.shared, &self.user, origin, command, self.answer(id)).await {
+                    self.reply(id, Err(error));
+                }
+            }
+            Command::Delivered(delivered) => {
+                let known = self.streams.lock().contains_key(&delivered.conversation);
+                let marked = commands::delivered(&self.shared, &self.user, &delivered, known).await;
+                if marked.is_ok()
+                    && let Some(mark) = self.streams.lock().get_mut(&delivered.conversation)
+                {
+                    *mark = delivered.seq.max(*mark);
+                }
+                self.reply(id, marked.map(|()| Reply::Done {}));
+            }
+            Command::Auth(_) => {
+                self.reply(
+                    id,
+                    Err(Error::new(
+                        ErrorCode::Invalid,
+                        "the connection is authenticated already",
+                    )),
+                );
+            }
+            Command::Create(_) | Command::History(_) | Command::List(_) | Command::Ping(_) => {
+                let result = execute(&self.shared, &self.user, command).await;
+                self.reply(id, result);
+            }
+        }
+    }
+
+    /// The conversation is not streamed to this session any more.
+    pub(crate) fn forget_stream(&self, id: &ConversationId) {
+        self.streams.lock().remove(id);
+    }
+
+    fn reply(&self, id: u64, result: Result<Reply, Error>) {
+        self.outbox.push(SharedFrame::reply(id, result));
+    }
+
+    /// Answers command `id`. An outcome that is not known ends the connection: only a client that reconnects
+    /// and sends what is unanswered again, oldest first, keeps its order (I5).
+    fn answer(&self, id: u64) -> Answer {
+        let outbox = self.outbox.clone();
+        Box::new(move |outcome| {
+            let undecided = matches!(
+                &outcome,
+                Err(Error {
+                    code: ErrorCode::Unknown | ErrorCode::Unavailable,
+                    ..
+                })
+            );
+            outbox.push(SharedFrame::reply(id, outcome.map(reply_of)));
+            if undecided {
+                outbox.close(CloseCode::OutcomeUnknown);
+            }
+        })
+    }
+
+    /// Ends the session: takes it out of streams and session map. Idempotent. To be called when the connection
+    /// ends, for whatever reason. Cancelled, the session map keeps an entry until its node's next life.
+    pub async fn close(&self) {
+        if self.closed.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        self.outbox.close(CloseCode::GoingAway);
+        if let Some(sync) = self.syncing.lock().take() {
+            sync.abort();
+        }
+        self.live.store(false, Ordering::Release);
+        self.shared.sessions.remove(self);
+        let streams = std::mem::take(&mut *self.streams.lock());
+        for id in streams.keys() {
+            self.shared.delivery.detach(id, self);
+        }
+        if self
+            .shared
+            .ports
+            .sessions
+            .disconnect(&self.user, &self.entry())
+            .await
+            .is_err()
+        {
+            tracing::debug!(connection = %self.connection, "left in the session map");
+        }
+        if !self.shared.sessions.is_connected(&self.user) {
+            self.leave_notes(streams).await;
+        }
+    }
+
+    /// Notes in the offline index what was written to this connection but never marked as delivered.
+    async fn leave_notes(&self, streams: HashMap<ConversationId, Seq>) {
+        let user = std::slice::from_ref(&self.user);
+        for (id, delivered) in streams {
+            let behind = self
+                .shared
+                .delivery
+                .mark(&id)
+                .is_some_and(|mark| delivered < mark.seq);
+            if behind
+                && self
+                    .shared
+                    .ports
+                    .offline
+                    .enqueue(&id, delivered + 1, user)
+                    .await
+                    .is_err()
+            {
+                return;
+            }
+        }
+    }
+}
+
+/// The sessions of this node by user.
+#[derive(Default)]
+pub(crate) struct Sessions {
+    users: Mutex<HashMap<UserId, Vec<Arc<Session>>>>,
+    changed: Notify,
+}
+
+impl Sessions {
+    fn insert(&self, session: &Arc<Session>) {
+        self.users
+            .lock()
+            .entry(session.user.clone())
+            .or_default()
+            .push(session.clone());
+    }
+
+    fn remove(&self, session: &Session) {
+        let mut users = self.users.lock();
+        if let Some(sessions) = users.get_mut(&session.user) {
+            sessions.retain(|other| !std::ptr::eq(other.as_ref(), session));
+            if sessions.is_empty() {
+                users.remove(&session.user);
+            }
+        }
+        drop(users);
+        self.changed.notify_waiters();
+    }
+
+    pub(crate) fn of(&self, user: &UserId) -> Vec<Arc<Session>> {
+        self.users.lock().get(user).cloned().unwrap_or_default()
+    }
+
+    pub(crate) fn is_connected(&self, user: &UserId) -> bool {
+        self.users.lock().contains_key(user)
+    }
+
+    pub(crate) fn all(&self) -> Vec<Arc<Session>> {
+        self.users.lock().values().flatten().cloned().collect()
+    }
+
+    /// Waits until no session is left. Cancel-safe.
+    pub(crate) async fn until_none(&self) {
+        loop {
+            let changed = self.changed.notified();
+            if self.users.lock().is_empty() {
+                return;
+            }
+            changed.await;
+        }
+    }
+}

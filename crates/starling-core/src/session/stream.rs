@@ -1,0 +1,333 @@
+//! Streams: how a session gets from its cursors to live, without a gap and without a double.
+//!
+//! Open the conversation's hub (its entries arrive on this node from then on), read the log up to where the
+//! hub stands, then step over under the hub's lock. Whatever arrives while the log is read waits in the hub's
+//! ring, which all sessions share. The idea is Centrifuge's recovery: subscribe, read, merge by position.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use starling_protocol::limits::MAX_CURSORS;
+use starling_protocol::{
+    ConversationId, ConversationState, ConversationSummary, Error, ErrorCode, Reply, Seq, Sync, Synced,
+};
+use tokio::time::sleep;
+
+use super::Session;
+use crate::SharedFrame;
+use crate::delivery::{Attach, ends};
+use crate::ports::{MemberRecord, Unavailable};
+use crate::sequencer::PAGE;
+use crate::shared::Shared;
+use crate::standing::{self, Listed, Standing};
+
+/// What waits for a client without cursors is sent from here on at most; the rest is history.
+const WAITING_AT_MOST: Seq = 1_000;
+/// How long to wait for a hub that lags behind a client.
+const HUB_LAG: Duration = Duration::from_millis(5);
+/// A primary that was just elected may not have caught up with what a client has seen: a cursor past the head is
+/// refused only after this many looks.
+const AHEAD_LOOKS: u32 = 5;
+const AHEAD_PAUSE: Duration = Duration::from_millis(300);
+/// Memberships that are looked up and opened together.
+const CHUNK: usize = 200;
+
+/// How a stream began.
+enum Start {
+    Live,
+    /// It ended with the membership, which was delivered.
+    Ended,
+    Refused(Error),
+}
+
+impl Session {
+    /// Starts all streams in a task of their own, since it waits for a slow reader. A later `sync` replaces one
+    /// that is under way.
+    pub(super) fn sync(self: &Arc<Self>, id: u64, sync: Sync) {
+        if sync.cursors.len() > MAX_CURSORS {
+            let message = format!("name at most {MAX_CURSORS} cursors");
+            return self.reply(id, Err(Error::new(ErrorCode::Invalid, message)));
+        }
+        let session = self.clone();
+        let mut syncing = self.syncing.lock();
+        let before = syncing.take();
+        let task = tokio::spawn(async move {
+            if let Some(before) = before {
+                before.abort();
+            }
+            let result = session.stream_all(sync.cursors).await;
+            session.reply(id, result.map(Reply::Synced).map_err(Error::from));
+        });
+        *syncing = Some(task.abort_handle());
+    }
+
+    async fn stream_all(
+        self: &Arc<Self>,
+        mut cursors: BTreeMap<ConversationId, Seq>,
+    ) -> Result<Synced, Unavailable> {
+        let shared = &self.shared;
+        // Live before memberships are read: whoever adds this user now either is seen by this read, or sees
+        // this session and welcomes it.
+        self.live.store(true, Ordering::Release);
+        let waiting: HashMap<_, _> = shared
+            .ports
+            .offline
+            .pending(&self.user)
+            .await
+            .unwrap_or_default()
+            .into_iter()
+            .collect();
+        let mut synced = Synced::default();
+        let mut after = None;
+        loop {
+            let page = shared
+                .ports
+                .directory
+                .memberships(&self.user, after.as_ref(), CHUNK)
+                .await?;
+            self.stream_page(&page, &mut cursors, &waiting, &mut synced)
+                .await?;
+            match page.last() {
+                Some(last) if page.len() == CHUNK => after = Some(last.conversation.clone()),
+                _ => break,
+            }
+        }
+        // What is left are conversations that the directory does not list: former ones, or none of his.
+        for (id, cursor) in cursors {
+            match self.stream_unlisted(&id, cursor).await {
+                Start::Live => synced.conversations += 1,
+                Start::Ended => {}
+                Start::Refused(error) => {
+                    synced.refused.insert(id, error);
+                }
+            }
+        }
+        Ok(synced)
+    }
+
+    async fn stream_page(
+        self: &Arc<Self>,
+        page: &[MemberRecord],
+        cursors: &mut BTreeMap<ConversationId, Seq>,
+        waiting: &HashMap<ConversationId, Seq>,
+        synced: &mut Synced,
+    ) -> Result<(), Unavailable> {
+        let shared = &self.shared;
+        let ids: Vec<_> = page.iter().map(|member| member.conversation.clone()).collect();
+        shared.delivery.open(shared, &ids).await?;
+        for Listed { summary, changed } in standing::list(&shared.ports, page).await? {
+            let id = summary.id.clone();
+            let given = cursors.remove(&id);
+            let cursor = match given {
+                Some(cursor) => cursor,
+                None if self.streams.lock().contains_key(&id) => {
+                    // Streamed already, and the client did not ask to mend it.
+                    synced.conversations += 1;
+                    continue;
+                }
+                None if waiting.contains_key(&id) => summary
+                    .delivered
+                    .max(summary.head.saturating_sub(WAITING_AT_MOST)),
+                None => summary.head,
+            };
+            // The directory may not know of a removal up to the head yet; entries after it tell of themselves.
+            // A cursor past the head that was just read comes from a client that has heard more, or lies.
+            let newest = summary.last.as_ref().map_or(0, |head| head.membership);
+            let start = if newest > changed || cursor > summary.head {
+                self.stream_unlisted(&id, cursor).await
+            } else {
+                self.stream(summary, cursor).await?
+            };
+            match start {
+                Start::Live => synced.conversations += 1,
+                Start::Ended => {}
+                Start::Refused(error) => {
+                    synced.refused.insert(id, error);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Streams a conversation in which the user was a member when its head was read: entries after `cursor`,
+    /// then live.
+    async fn stream(
+        self: &Arc<Self>,
+        summary: ConversationSummary,
+        cursor: Seq,
+    ) -> Result<Start, Unavailable> {
+        let id = summary.id.clone();
+        self.streams.lock().insert(id.clone(), summary.delivered);
+        self.shared.delivery.detach(&id, self);
+        self.outbox.push(SharedFrame::conversation(ConversationState {
+            cursor,
+            conversation: summary,
+        }));
+        let start = self.catch_up(&id, cursor).await;
+        if !matches!(start, Ok(Start::Live)) {
+            self.forget_stream(&id);
+            self.shared.delivery.detach(&id, self);
+        }
+        start
+    }
+
+    /// Reads until the session can step over to the hub. Every entry on the way is looked at: one of them may
+    /// end the membership.
+    async fn catch_up(
+        self: &Arc<Self>,
+        id: &ConversationId,
+        mut position: Seq,
+    ) -> Result<Start, Unavailable> {
+        let shared = &self.shared;
+        loop {
+            match shared.delivery.attach(id, self, position) {
+                Attach::Attached => {
+                    // Whoever closes first sees the other: close() detaches what is in `streams`.
+                    if self.closed.load(Ordering::Acquire) {
+                        return Ok(Start::Ended);
+                    }
+                    return Ok(Start::Live);
+                }
+                Attach::Ended(left) if self.is_member_again(id, left).await? => position = left,
+                Attach::Ended(_) => return Ok(Start::Ended),
+                Attach::Closed => shared.delivery.open(shared, std::slice::from_ref(id)).await?,
+                Attach::Ahead(_) => {
+                    // The hub lags behind what the client has had from another node.
+                    shared.delivery.heard_head(shared, id, position);
+                    sleep(HUB_LAG).await;
+                }
+                Attach::Behind(to) => match self.push_range(id, position, to).await? {
+                    Some(reached) => position = reached,
+                    None => return Ok(Start::Ended),
+                },
+            }
+            if self.outbox.closed().is_some() {
+                return Ok(Start::Ended);
+            }
+        }
+    }
+
+    /// Pushes the entries after `after` up to `to`, a page of them, when the reader has room. The seq reached;
+    /// `None` if the user's membership ended on the way.
+    async fn push_range(&self, id: &ConversationId, after: Seq, to: Seq) -> Result<Option<Seq>, Unavailable> {
+        let page = self
+            .shared
+            .ports
+            .log
+            .read(id, after, to, PAGE.min(WAITING_AT_MOST as usize))
+            .await?;
+        let mut reached = after;
+        for entry in page {
+            if !self.outbox.until_roomy().await {
+                break;
+            }
+            reached = entry.seq;
+            let end = ends(&entry, self);
+            self.outbox.push(SharedFrame::entry(entry));
+            if end && !self.is_member_again(id, reached).await? {
+                return Ok(None);
+            }
+        }
+        Ok(Some(reached))
+    }
+
+    /// Whether a membership that ended at `left` has begun again since.
+    async fn is_member_again(&self, id: &ConversationId, left: Seq) -> Result<bool, Unavailable> {
+        match standing::look(&self.shared.ports, id, &self.user).await {
+            Ok(seen) => Ok(match seen.standing {
+                Standing::Member { .. } => true,
+                Standing::Former { left: last } => last > left,
+                Standing::Stranger => false,
+            }),
+            Err(error) => Err(Unavailable::new("store", error)),
+        }
+    }
+
+    /// A conversation of which it has to be found out who the user is to it: a former one is streamed up to the
+    /// entry that ended the membership.
+    async fn stream_unlisted(self: &Arc<Self>, id: &ConversationId, cursor: Seq) -> Start {
+        let shared = &self.shared;
+        let mut looks = 0;
+        let seen = loop {
+            let seen = match standing::look(&shared.ports, id, &self.user).await {
+                Ok(seen) => seen,
+                Err(error) => return Start::Refused(error),
+            };
+            let end = match seen.standing {
+                Standing::Former { left } => left,
+                Standing::Member { .. } => seen.head.seq,
+                Standing::Stranger => return Start::Refused(standing::not_a_member()),
+            };
+            if cursor <= end {
+                break seen;
+            }
+            looks += 1;
+            if looks == AHEAD_LOOKS {
+                return Start::Refused(ahead(end));
+            }
+            sleep(AHEAD_PAUSE).await;
+        };
+        let result = match seen.standing {
+            Standing::Stranger => return Start::Refused(standing::not_a_member()),
+            Standing::Member { .. } => match standing::summary_of(&shared.ports, seen).await {
+                Ok(summary) => self.stream(summary, cursor).await,
+                Err(error) => return Start::Refused(error),
+            },
+            Standing::Former { left } => self.push_former(id, cursor, left).await,
+        };
+        result.unwrap_or_else(|unavailable| Start::Refused(unavailable.into()))
+    }
+
+    async fn push_former(&self, id: &ConversationId, cursor: Seq, left: Seq) -> Result<Start, Unavailable> {
+        let mut position = cursor;
+        while position < left {
+            let page = self.shared.ports.log.read(id, position, left, PAGE).await?;
+            let Some(last) = page.last() else { break };
+            position = last.seq;
+            for entry in page {
+                if !self.outbox.until_roomy().await {
+                    return Ok(Start::Ended);
+                }
+                self.outbox.push(SharedFrame::entry(entry));
+            }
+        }
+        Ok(Start::Ended)
+    }
+}
+
+fn ahead(head: Seq) -> Error {
+    Error::new(
+        ErrorCode::CursorAhead,
+        format!("the cursor is past the conversation's head, {head}"),
+    )
+}
+
+/// A live session's user has become a member at `seq`: its stream starts with the entry that says so.
+pub(crate) fn welcome(shared: &Arc<Shared>, session: &Arc<Session>, id: &ConversationId, seq: Seq) {
+    if !session.is_live() || session.streams.lock().contains_key(id) {
+        return;
+    }
+    let (shared, session, id) = (shared.clone(), session.clone(), id.clone());
+    tokio::spawn(async move {
+        // Whoever appended the entry applies it before he publishes it; failing here is mended by the next
+        // sync.
+        let started = async {
+            shared.delivery.open(&shared, std::slice::from_ref(&id)).await?;
+            let seen = standing::look(&shared.ports, &id, &session.user).await?;
+            let summary = standing::summary_of(&shared.ports, seen).await?;
+            if session.streams.lock().contains_key(&id) {
+                return Ok(());
+            }
+            session
+                .stream(summary, seq - 1)
+                .await
+                .map(drop)
+                .map_err(Error::from)
+        };
+        if let Err(error) = started.await {
+            tracing::debug!(conversation = %id, user = %session.user, %error, "not welcomed");
+        }
+    });
+}

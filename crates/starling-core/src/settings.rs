@@ -1,0 +1,50 @@
+//! The engine's settings, with the defaults that the operations guide documents.
+
+use std::time::Duration;
+
+use crate::ports::RateLimit;
+
+/// What an operator may change about the engine.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The node's name, for people.
+    pub node_id: String,
+    /// Sends of one user, cluster-wide; `None` is no limit.
+    pub sends: Option<RateLimit>,
+    /// Connections of one user, cluster-wide; `None` is no limit.
+    pub connections_per_user: Option<usize>,
+    /// How long a send is tried before its outcome is called unknown.
+    pub send_deadline: Duration,
+    /// How long a batch keeps a lease for itself while others wait.
+    pub lease_share: Duration,
+    /// How long an idle conversation keeps its actor.
+    pub actor_idle: Duration,
+    /// Inserts of the node that are under way at the same time.
+    pub inserts_in_flight: usize,
+    /// How often heads of active conversations are compared with the log's.
+    pub audit_interval: Duration,
+    /// How often a node renews its liveness.
+    pub liveness_interval: Duration,
+    /// How long the rotation over all conversations pauses between its pages.
+    pub rotation_interval: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            node_id: "node".into(),
+            sends: Some(RateLimit {
+                per_second: 20,
+                burst: 100,
+            }),
+            connections_per_user: Some(5),
+            send_deadline: Duration::from_secs(15),
+            lease_share: Duration::from_millis(200),
+            actor_idle: Duration::from_secs(30),
+            inserts_in_flight: 4,
+            audit_interval: Duration::from_secs(3),
+            liveness_interval: Duration::from_secs(3),
+            rotation_interval: Duration::from_secs(10),
+        }
+    }
+}

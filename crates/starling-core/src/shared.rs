@@ -1,0 +1,98 @@
+//! What the parts of one node's engine share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use crate::Settings;
+use crate::delivery::Delivery;
+use crate::marks::Marks;
+use crate::offline::OfflineIndexer;
+use crate::ports::{Incarnation, LeaseToken, Ports};
+use crate::rate::SendAllowance;
+use crate::registration::Registration;
+use crate::sequencer::{Sequencer, Writer};
+use crate::session::Sessions;
+
+/// After coordination has failed to answer, batches do without it for this long instead of waiting for its
+/// time-outs one after the other.
+const COORDINATION_PAUSE: Duration = Duration::from_millis(300);
+
+pub(crate) struct Shared {
+    pub(crate) ports: Ports,
+    pub(crate) settings: Settings,
+    pub(crate) writer: Writer,
+    pub(crate) sequencer: Sequencer,
+    pub(crate) delivery: Delivery,
+    pub(crate) sessions: Sessions,
+    pub(crate) marks: Marks,
+    pub(crate) offline: OfflineIndexer,
+    pub(crate) allowance: SendAllowance,
+    pub(crate) registration: Registration,
+    incarnation: ArcSwap<Incarnation>,
+    claims: AtomicU64,
+    draining: AtomicBool,
+    coordination_down_until: Mutex<Option<Instant>>,
+}
+
+impl Shared {
+    pub(crate) fn new(ports: Ports, settings: Settings, incarnation: Incarnation) -> Self {
+        Self {
+            writer: Writer::start(ports.log.clone(), settings.inserts_in_flight),
+            sequencer: Sequencer::default(),
+            delivery: Delivery::default(),
+            sessions: Sessions::default(),
+            marks: Marks::default(),
+            offline: OfflineIndexer::default(),
+            allowance: SendAllowance::default(),
+            registration: Registration::default(),
+            incarnation: ArcSwap::from_pointee(incarnation),
+            claims: AtomicU64::new(1),
+            draining: AtomicBool::new(false),
+            coordination_down_until: Mutex::new(None),
+            ports,
+            settings,
+        }
+    }
+
+    /// The node's present life.
+    pub(crate) fn incarnation(&self) -> Incarnation {
+        Incarnation::clone(&self.incarnation.load())
+    }
+
+    pub(crate) fn set_incarnation(&self, incarnation: Incarnation) {
+        self.incarnation.store(Arc::new(incarnation));
+    }
+
+    /// A token for a new claim on a lease.
+    pub(crate) fn claim(&self) -> LeaseToken {
+        LeaseToken {
+            incarnation: self.incarnation(),
+            claim: self.claims.fetch_add(1, Ordering::Relaxed),
+        }
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn start_draining(&self) {
+        self.draining.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn coordination_failed(&self) {
+        *self.coordination_down_until.lock() = Some(Instant::now() + COORDINATION_PAUSE);
+    }
+
+    pub(crate) fn coordination_is_down(&self) -> bool {
+        let mut until = self.coordination_down_until.lock();
+        if until.is_some_and(|until| until <= Instant::now()) {
+            *until = None;
+        }
+        until.is_some()
+    }
+}

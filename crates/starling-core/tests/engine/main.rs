@@ -1,0 +1,14 @@
+//! The engine over in-process ports under paused time: what must hold, and what must hold under faults.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should panic where it stands"
+)]
+
+mod cluster;
+mod delivery;
+mod faults;
+mod limits;
+mod membership;
+mod ordering;
+mod resume;
