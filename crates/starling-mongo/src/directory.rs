@@ -1,0 +1,281 @@
+//! The directory.
+
+use async_trait::async_trait;
+use bson::{Document, doc};
+use futures::TryStreamExt;
+use mongodb::error::{Error, ErrorKind, WriteFailure};
+use mongodb::options::{Hint, ReadConcern};
+use serde::{Deserialize, Serialize};
+use starling_core::ports::{ConversationRecord, Directory, Effect, MemberRecord, Unavailable};
+use starling_protocol::{ConversationId, Kind, Role, Seq, UserId};
+
+use crate::Mongo;
+use crate::call::call_or_unavailable;
+use crate::effects;
+use crate::indexes::{CONVERSATION_USER, USER_PRESENT};
+
+/// A conversation, as stored.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ConversationDocument {
+    #[serde(rename = "_id")]
+    id: ConversationId,
+    kind: Kind,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    open: bool,
+    created_by: UserId,
+    created_at: i64,
+    applied: u64,
+}
+
+impl From<ConversationDocument> for ConversationRecord {
+    fn from(stored: ConversationDocument) -> Self {
+        Self {
+            id: stored.id,
+            kind: stored.kind,
+            name: stored.name,
+            open: stored.open,
+            created_by: stored.created_by,
+            created_at: stored.created_at,
+            applied: stored.applied,
+        }
+    }
+}
+
+/// A member, as stored. `left` is 0 for present members, so that an index can hold just them.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct MemberDocument {
+    conversation: ConversationId,
+    user: UserId,
+    role: Role,
+    changed: u64,
+    left: u64,
+    delivered: u64,
+}
+
+impl From<MemberDocument> for MemberRecord {
+    fn from(stored: MemberDocument) -> Self {
+        Self {
+            conversation: stored.conversation,
+            user: stored.user,
+            role: stored.role,
+            changed: stored.changed,
+            left: (stored.left != 0).then_some(stored.left),
+            delivered: stored.delivered,
+        }
+    }
+}
+
+/// A user, as stored.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct UserDocument {
+    #[serde(rename = "_id")]
+    id: UserId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    created_at: i64,
+}
+
+/// What [`Directory::scan`] reads of a conversation.
+#[derive(Debug, Deserialize)]
+struct Mark {
+    #[serde(rename = "_id")]
+    id: ConversationId,
+    applied: u64,
+}
+
+#[async_trait]
+impl Directory for Mongo {
+    async fn conversation(&self, id: &ConversationId) -> Result<Option<ConversationRecord>, Unavailable> {
+        call_or_unavailable("conversation", self.settings.read_timeout, async {
+            Ok(self
+                .conversations
+                .find_one(doc! { "_id": id.as_str() })
+                .await?
+                .map(ConversationRecord::from))
+        })
+        .await
+    }
+
+    async fn conversations(&self, ids: &[ConversationId]) -> Result<Vec<ConversationRecord>, Unavailable> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        call_or_unavailable("conversations", self.settings.read_timeout, async {
+            let ids: Vec<&str> = ids.iter().map(ConversationId::as_str).collect();
+            let cursor = self
+                .conversations
+                .find(doc! { "_id": { "$in": ids } })
+                .batch_size(BATCH)
+                .await?;
+            Ok(cursor.map_ok(ConversationRecord::from).try_collect().await?)
+        })
+        .await
+    }
+
+    async fn scan(
+        &self,
+        after: Option<&ConversationId>,
+        limit: usize,
+    ) -> Result<Vec<(ConversationId, Seq)>, Unavailable> {
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
+        call_or_unavailable("scan", self.settings.read_timeout, async {
+            let filter = after.map_or_else(Document::new, |id| doc! { "_id": { "$gt": id.as_str() } });
+            let cursor = self
+                .conversations
+                .clone_with_type::<Mark>()
+                .find(filter)
+                .projection(doc! { "applied": 1 })
+                .sort(doc! { "_id": 1 })
+                .limit(i64::try_from(limit).unwrap_or(i64::MAX))
+                .batch_size(BATCH)
+                .await?;
+            Ok(cursor
+                .map_ok(|mark| (mark.id, mark.applied))
+                .try_collect()
+                .await?)
+        })
+        .await
+    }
+
+    async fn members(&self, conversation: &ConversationId) -> Result<Vec<MemberRecord>, Unavailable> {
+        call_or_unavailable("members", self.settings.read_timeout, async {
+            let cursor = self
+                .members
+                .find(doc! { "conversation": conversation.as_str() })
+                .hint(Hint::Name(CONVERSATION_USER.to_owned()))
+                .batch_size(BATCH)
+                .await?;
+            Ok(cursor.map_ok(MemberRecord::from).try_collect().await?)
+        })
+        .await
+    }
+
+    async fn member(
+        &self,
+        conversation: &ConversationId,
+        user: &UserId,
+    ) -> Result<Option<MemberRecord>, Unavailable> {
+        call_or_unavailable("member", self.settings.read_timeout, async {
+            let filter = doc! { "conversation": conversation.as_str(), "user": user.as_str() };
+            let hint = Hint::Name(CONVERSATION_USER.to_owned());
+            Ok(self
+                .members
+                .find_one(filter)
+                .hint(hint)
+                .await?
+                .map(MemberRecord::from))
+        })
+        .await
+    }
+
+    async fn memberships(
+        &self,
+        user: &UserId,
+        after: Option<&ConversationId>,
+        limit: usize,
+    ) -> Result<Vec<MemberRecord>, Unavailable> {
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
+        call_or_unavailable("memberships", self.settings.read_timeout, async {
+            let mut filter = doc! { "user": user.as_str(), "left": 0_i64 };
+            if let Some(after) = after {
+                filter.insert("conversation", doc! { "$gt": after.as_str() });
+            }
+            let cursor = self
+                .members
+                .find(filter)
+                .sort(doc! { "conversation": 1 })
+                .limit(i64::try_from(limit).unwrap_or(i64::MAX))
+                .batch_size(BATCH)
+                .hint(Hint::Name(USER_PRESENT.to_owned()))
+                .await?;
+            Ok(cursor.map_ok(MemberRecord::from).try_collect().await?)
+        })
+        .await
+    }
+
+    async fn apply(&self, effects: &[Effect]) -> Result<(), Unavailable> {
+        if effects.is_empty() {
+            return Ok(());
+        }
+        call_or_unavailable(
+            "apply",
+            self.settings.write_timeout,
+            effects::apply(self, effects),
+        )
+        .await
+    }
+
+    async fn mark_applied(&self, marks: &[(ConversationId, Seq)]) -> Result<(), Unavailable> {
+        if marks.is_empty() {
+            return Ok(());
+        }
+        call_or_unavailable(
+            "mark_applied",
+            self.settings.write_timeout,
+            effects::mark_applied(self, marks),
+        )
+        .await
+    }
+
+    async fn mark_delivered(&self, marks: &[(ConversationId, UserId, Seq)]) -> Result<(), Unavailable> {
+        if marks.is_empty() {
+            return Ok(());
+        }
+        let work = effects::mark_delivered(self, marks);
+        call_or_unavailable("mark_delivered", self.settings.write_timeout, work).await
+    }
+
+    /// Reads first: users connect far more often than they are new or renamed, and a read is cheaper than a write
+    /// that changes nothing but waits for the majority all the same.
+    async fn saw_user(&self, user: &UserId, name: Option<&str>) -> Result<(), Unavailable> {
+        call_or_unavailable("saw_user", self.settings.write_timeout, async {
+            let this_user = doc! { "_id": user.as_str() };
+            if let Some(known) = self.users.find_one(this_user.clone()).await?
+                && (name.is_none() || name == known.name.as_deref())
+            {
+                return Ok(());
+            }
+            let mut update =
+                doc! { "$setOnInsert": { "created_at": bson::DateTime::now().timestamp_millis() } };
+            if let Some(name) = name {
+                update.insert("$set", doc! { "name": name });
+            }
+            match self.users.update_one(this_user, update).upsert(true).await {
+                Err(error) if !is_duplicate_key(&error) => Err(error.into()),
+                // A collision: another node has just made the user.
+                _ => Ok(()),
+            }
+        })
+        .await
+    }
+
+    /// A linearizable read: the primary writes a no-op to its log and waits until a majority has it, so the answer
+    /// is about now. A write with nothing to change would only wait for what was written before, and a real write
+    /// would leave documents; a primary that lost its majority says so itself only after the election timeout
+    /// (10 s by default). It takes up to 100 ms, since the no-op waits for the next flush of the journal.
+    async fn ping(&self) -> Result<(), Unavailable> {
+        let limit = self.settings.ping_timeout;
+        call_or_unavailable("ping", limit, async {
+            self.users
+                .clone_with_type::<Document>()
+                .find_one(doc! { "_id": "" })
+                .read_concern(ReadConcern::linearizable())
+                .max_time(limit)
+                .await?;
+            Ok(())
+        })
+        .await
+    }
+}
+
+/// Large enough that an ordinary result comes in the first reply.
+const BATCH: u32 = 10_000;
+
+fn is_duplicate_key(error: &Error) -> bool {
+    matches!(&*error.kind, ErrorKind::Write(WriteFailure::WriteError(write)) if write.code == 11000)
+}

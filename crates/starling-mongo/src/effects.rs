@@ -1,0 +1,195 @@
+//! Writes to the directory: many guarded updates in one command.
+//!
+//! The guard of a member's update stands in the update, not in the filter: `{conversation, user}` alone selects the
+//! record, and a pipeline either makes the new record or leaves it as it is. With the guard in the filter, an upsert
+//! that finds the record already further on would try to insert a second one and fail on the unique index, and that
+//! error would have to be told from the same error of two upserts racing; this way neither occurs, and re-applying
+//! changes nothing and writes nothing.
+//!
+//! All of these are idempotent, so a command that fails is sent once more; the driver retries its own writes, but
+//! not commands that are handed to it.
+
+use bson::{Bson, Document, doc};
+use starling_core::ports::{ConversationRecord, Effect};
+use starling_protocol::{ConversationId, Role, Seq, UserId};
+
+use crate::Mongo;
+use crate::call::CallError;
+
+/// Statements in one command: far below the server's 100,000, and below 16 MB with ids at their longest.
+const STATEMENTS: usize = 1_000;
+
+/// Carries effects out: conversations first, then members in the order given. Effects on different records do not
+/// depend on each other, so two commands do where the order of all would take one for every change of collection.
+pub(crate) async fn apply(mongo: &Mongo, effects: &[Effect]) -> Result<(), CallError> {
+    let mut conversations = Vec::new();
+    let mut members = Vec::new();
+    for effect in effects {
+        match effect {
+            Effect::CreateConversation(record) => conversations.push(create_conversation(record)?),
+            Effect::SetMember {
+                conversation,
+                user,
+                role,
+                seq,
+            } => {
+                members.push(set_member(conversation, user, *role, *seq)?);
+            }
+            Effect::EndMember {
+                conversation,
+                user,
+                seq,
+            } => members.push(end_member(conversation, user, *seq)?),
+        }
+    }
+    update(mongo, "conversations", conversations).await?;
+    update(mongo, "members", members).await
+}
+
+/// Raises `applied`. It may be lost, and could do without a majority; but nobody waits for it, and a mark that no
+/// majority has yet would be missed by the reads that decide whether to recover.
+pub(crate) async fn mark_applied(mongo: &Mongo, marks: &[(ConversationId, Seq)]) -> Result<(), CallError> {
+    let statements = marks.iter().map(|(conversation, seq)| {
+        Ok(doc! { "q": { "_id": conversation.as_str() }, "u": { "$max": { "applied": number(*seq)? } } })
+    });
+    update(
+        mongo,
+        "conversations",
+        statements.collect::<Result<_, CallError>>()?,
+    )
+    .await
+}
+
+/// Raises `delivered` of present members. For a majority to hold: a device that was told that its mark is kept
+/// does not send it again.
+pub(crate) async fn mark_delivered(
+    mongo: &Mongo,
+    marks: &[(ConversationId, UserId, Seq)],
+) -> Result<(), CallError> {
+    let statements = marks.iter().map(|(conversation, user, seq)| {
+        let query = doc! { "conversation": conversation.as_str(), "user": user.as_str(), "left": 0_i64 };
+        Ok(doc! { "q": query, "u": { "$max": { "delivered": number(*seq)? } } })
+    });
+    update(mongo, "members", statements.collect::<Result<_, CallError>>()?).await
+}
+
+fn create_conversation(record: &ConversationRecord) -> Result<Document, CallError> {
+    let mut fields = doc! {
+        "kind": constant(&record.kind)?,
+        "open": record.open,
+        "created_by": record.created_by.as_str(),
+        "created_at": record.created_at,
+        "applied": number(record.applied)?,
+    };
+    if let Some(name) = &record.name {
+        fields.insert("name", name);
+    }
+    Ok(doc! { "q": { "_id": record.id.as_str() }, "u": { "$setOnInsert": fields }, "upsert": true })
+}
+
+fn set_member(
+    conversation: &ConversationId,
+    user: &UserId,
+    role: Role,
+    seq: Seq,
+) -> Result<Document, CallError> {
+    let owed_from = number(seq.saturating_sub(1))?;
+    let change = doc! {
+        "role": constant(&role)?,
+        "left": 0_i64,
+        "delivered": { "$max": ["$delivered", owed_from] },
+    };
+    guarded(conversation, user, seq, change)
+}
+
+/// Where there is no record yet, one is left that keeps older changes out.
+fn end_member(conversation: &ConversationId, user: &UserId, seq: Seq) -> Result<Document, CallError> {
+    let change = doc! {
+        "role": { "$ifNull": ["$role", constant(&Role::Member)?] },
+        "left": number(seq)?,
+        "delivered": { "$ifNull": ["$delivered", 0_i64] },
+    };
+    guarded(conversation, user, seq, change)
+}
+
+fn guarded(
+    conversation: &ConversationId,
+    user: &UserId,
+    seq: Seq,
+    mut change: Document,
+) -> Result<Document, CallError> {
+    let seq = number(seq)?;
+    change.insert("changed", seq);
+    let is_older = doc! { "$lt": [{ "$ifNull": ["$changed", 0_i64] }, seq] };
+    let changed = doc! { "$mergeObjects": ["$$ROOT", change] };
+    Ok(doc! {
+        "q": { "conversation": conversation.as_str(), "user": user.as_str() },
+        "u": [{ "$replaceWith": { "$cond": [is_older, changed, "$$ROOT"] } }],
+        "upsert": true,
+    })
+}
+
+async fn update(mongo: &Mongo, collection: &str, statements: Vec<Document>) -> Result<(), CallError> {
+    for chunk in statements.chunks(STATEMENTS) {
+        let command = doc! {
+            "update": collection,
+            "updates": chunk,
+            "ordered": true,
+            "writeConcern": mongo.majority(),
+        };
+        match run(mongo, command.clone()).await {
+            // The server has waited for the majority as long as it may.
+            Err(error @ UpdateError::NoMajority(_)) => return Err(error.into()),
+            Err(UpdateError::Failed(error)) => {
+                tracing::debug!(collection, ?error, "sending an update again");
+                run(mongo, command).await?;
+            }
+            Ok(()) => {}
+        }
+    }
+    Ok(())
+}
+
+/// Why an update did not simply succeed.
+enum UpdateError {
+    Failed(CallError),
+    /// All statements are carried out, on the primary at least.
+    NoMajority(i32),
+}
+
+impl From<UpdateError> for CallError {
+    fn from(error: UpdateError) -> Self {
+        match error {
+            UpdateError::Failed(error) => error,
+            UpdateError::NoMajority(code) => {
+                Self::Reply(format!("no majority has the update (error {code})"))
+            }
+        }
+    }
+}
+
+async fn run(mongo: &Mongo, command: Document) -> Result<(), UpdateError> {
+    let reply = mongo
+        .database
+        .run_command(command)
+        .await
+        .map_err(|error| UpdateError::Failed(error.into()))?;
+    let code = |error: &Document| error.get_i32("code").unwrap_or(0);
+    if let Ok([error, ..]) = reply.get_array("writeErrors").map(Vec::as_slice) {
+        let reason = format!("an update failed (error {})", error.as_document().map_or(0, code));
+        return Err(UpdateError::Failed(CallError::Reply(reason)));
+    }
+    match reply.get_document("writeConcernError") {
+        Ok(error) => Err(UpdateError::NoMajority(code(error))),
+        Err(_) => Ok(()),
+    }
+}
+
+fn number(seq: Seq) -> Result<i64, CallError> {
+    i64::try_from(seq).map_err(|_| CallError::Reply(format!("the number {seq} cannot be stored")))
+}
+
+/// The stored spelling of a unit variant, which is the protocol's.
+fn constant(value: &impl serde::Serialize) -> Result<Bson, CallError> {
+    bson::serialize_to_bson(value).map_err(|error| CallError::Reply(error.to_string()))
+}

@@ -1,0 +1,50 @@
+//! The store of a Starling cluster: the log and the directory in MongoDB (a replica set or a sharded cluster).
+//!
+//! [`Mongo`] implements the ports [`EntryLog`](starling_core::ports::EntryLog) and
+//! [`Directory`](starling_core::ports::Directory). What it relies on:
+//!
+//! - Every write that is acknowledged is held, journaled, by a majority (`w: majority, j: true`), and every read
+//!   is from the primary at read concern majority: what was read is never rolled back. Such a read may be *old*:
+//!   a primary that was deposed unknowingly, or one that was elected a moment ago and has not yet learned that
+//!   what it holds is committed, may miss an acknowledged entry. That is harmless, since the unique indexes decide.
+//! - Every call ends within a limit of [`MongoSettings`], whatever the servers do. The driver has no time limit
+//!   of its own for operations, so each one is dropped when its time is up. Its connection is closed then, never
+//!   used again; what was sent may still be carried out: the outcome is unknown.
+//! - The driver retries a write once after a network error or a change of primary; the server recognises the
+//!   statements that it has carried out by the session's transaction number and does not do them twice. The
+//!   driver sets `TCP_NODELAY` on all its sockets.
+//!
+//! # Collections
+//!
+//! | Collection | Document | Indexes besides `_id` |
+//! |---|---|---|
+//! | `entries` | `_id` ObjectId · `conversation` · `seq` · `sender`? · `client_id`? · `lamport` · `at` (ms) · `messages` · `membership` · `body` `{variant: {…}}` | `conversation_seq` unique {conversation, seq}; `conversation_sender_client_id` unique {conversation, sender, client_id} where `client_id` exists |
+//! | `conversations` | `_id` conversation id · `kind` · `name`? · `open` · `created_by` · `created_at` (ms) · `applied` | |
+//! | `members` | `_id` ObjectId · `conversation` · `user` · `role` · `changed` · `left` (0: present) · `delivered` | `conversation_user` unique {conversation, user}; `user_present` {user, conversation} where `left` is 0 |
+//! | `users` | `_id` user id · `name`? · `created_at` (ms) | |
+//!
+//! Numbers are 64 bit integers. On a sharded cluster `entries` and `members` take the shard key
+//! `{conversation: 1}`: every unique index begins with it, and all but one query name a conversation (`memberships`
+//! asks every shard). A hashed key would not do, since unique indexes must begin with the shard key itself.
+//! `conversations` and `users` may be sharded by `_id`.
+//!
+//! # Metrics
+//!
+//! `starling_mongo_seconds{operation}` (histogram; failed calls included) and
+//! `starling_mongo_errors_total{operation}` (calls that ended as unavailable or unknown; a collision is no error).
+
+mod call;
+mod connect;
+mod directory;
+mod effects;
+mod entry_document;
+mod entry_log;
+mod error;
+mod indexes;
+mod replica_set;
+mod settings;
+
+pub use connect::Mongo;
+pub use error::MongoError;
+pub use replica_set::{ReplicaSet, ReplicaSetOutcome, init_replica_set};
+pub use settings::MongoSettings;

@@ -1,0 +1,250 @@
+//! How the server carries out each hot query: read from its profiler, so that it is the query that is really sent.
+
+use std::future::Future;
+
+use bson::{Document, doc};
+use mongodb::{Client, Database};
+use starling_core::ports::{Directory, EntryLog};
+use starling_mongo::Mongo;
+use starling_protocol::{Role, Seq};
+
+use crate::sample::{client_id, conversation, end_member, keyed, record, set_member, user};
+use crate::server::{empty_settings, shared};
+
+const BY_SEQ: &str = "{ conversation: 1, seq: 1 }";
+const BY_KEY: &str = "{ conversation: 1, sender: 1, client_id: 1 }";
+const BY_USER: &str = "{ conversation: 1, user: 1 }";
+const BY_PRESENT: &str = "{ user: 1, conversation: 1 }";
+
+/// What a query may cost.
+struct Cost<'a> {
+    plan: String,
+    keys: i64,
+    documents: i64,
+    found: i64,
+    what: &'a str,
+}
+
+fn cost<'a>(what: &'a str, plan: String, keys: i64, found: i64) -> Cost<'a> {
+    Cost {
+        plan,
+        keys,
+        documents: found,
+        found,
+        what,
+    }
+}
+
+struct Profiled {
+    mongo: Mongo,
+    database: Database,
+}
+
+impl Profiled {
+    /// One long log among many short ones, and one user of many conversations among many of few.
+    async fn start() -> Self {
+        let settings = empty_settings(shared().await);
+        let client = Client::with_uri_str(&settings.uri).await.unwrap();
+        let mongo = Mongo::connect(settings).await.unwrap();
+        let database = client.database(mongo.database_name());
+        let mut entries: Vec<_> = (1..=2_000)
+            .map(|seq| keyed("long", seq, "alice", &format!("k{seq}")))
+            .collect();
+        let mut effects = Vec::new();
+        for n in 0..200 {
+            let id = format!("c{n}");
+            entries.extend((1..=10).map(|seq| keyed(&id, seq, "alice", &format!("k{seq}"))));
+            effects.push(starling_core::ports::Effect::CreateConversation(record(&id)));
+            effects.push(set_member(&id, "alice", Role::Member, 1));
+            effects.push(set_member(&id, &format!("user{n}"), Role::Member, 1));
+            effects.push(set_member("long", &format!("user{n}"), Role::Member, 1));
+            effects.push(set_member(&id, "gone", Role::Member, 1));
+            effects.push(end_member(&id, "gone", 2));
+        }
+        mongo.insert(&entries).await.unwrap();
+        mongo.apply(&effects).await.unwrap();
+        Self { mongo, database }
+    }
+
+    /// Runs a call and compares what the server did with what it may do.
+    async fn check<T, E: std::fmt::Debug>(
+        &self,
+        call: impl Future<Output = Result<T, E>>,
+        expected: Cost<'_>,
+    ) {
+        let what = expected.what;
+        self.database.run_command(doc! { "profile": 2 }).await.unwrap();
+        call.await.unwrap();
+        self.database.run_command(doc! { "profile": 0 }).await.unwrap();
+        let profile = self.database.collection::<Document>("system.profile");
+        let filter =
+            doc! { "op": { "$in": ["query", "command", "update"] }, "command.profile": { "$exists": false } };
+        let done = profile
+            .find_one(filter)
+            .sort(doc! { "$natural": -1 })
+            .await
+            .unwrap()
+            .expect(what);
+        profile.drop().await.unwrap();
+        let number = |field| done.get_i32(field).map_or(0, i64::from);
+        assert_eq!(
+            done.get_str("planSummary").unwrap(),
+            expected.plan,
+            "{what}: {done}"
+        );
+        assert!(
+            !done.get_bool("hasSortStage").unwrap_or(false),
+            "{what} sorts: {done}"
+        );
+        assert!(number("keysExamined") <= expected.keys, "{what}: keys: {done}");
+        assert!(
+            number("docsExamined") <= expected.documents,
+            "{what}: documents: {done}"
+        );
+        if done.get_str("op").unwrap() != "update" {
+            assert_eq!(number("nreturned"), expected.found, "{what}: {done}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_hot_query_of_the_log_uses_its_index() {
+    let profiled = Profiled::start().await;
+    let log = &profiled.mongo;
+    let long = conversation("long");
+    let ixscan = |index: &str| format!("IXSCAN {index}");
+
+    profiled
+        .check(log.head(&long), cost("head", ixscan(BY_SEQ), 1, 1))
+        .await;
+    profiled
+        .check(
+            log.read(&long, 1_000, 1_050, 50),
+            cost("read", ixscan(BY_SEQ), 50, 50),
+        )
+        .await;
+    profiled
+        .check(
+            log.read(&long, 0, Seq::MAX, 200),
+            cost("read from 1", ixscan(BY_SEQ), 200, 200),
+        )
+        .await;
+    profiled
+        .check(
+            log.read_back(&long, 1_000, 50),
+            cost("read_back", ixscan(BY_SEQ), 50, 50),
+        )
+        .await;
+
+    let mut ids: Vec<_> = (0..200).map(|n| conversation(&format!("c{n}"))).collect();
+    ids.push(long.clone());
+    let distinct_scan = format!("DISTINCT_SCAN {BY_SEQ}");
+    profiled
+        .check(log.heads(&ids), cost("heads", distinct_scan.clone(), 402, 201))
+        .await;
+    profiled
+        .check(log.heads(&ids[200..]), cost("heads of one", distinct_scan, 2, 1))
+        .await;
+
+    let keys: Vec<_> = (1..=100)
+        .map(|n| (user("alice"), client_id(&format!("k{}", n * 15))))
+        .collect();
+    profiled
+        .check(log.find(&long, &keys), cost("find", ixscan(BY_KEY), 201, 100))
+        .await;
+    let mut keys = keys;
+    keys.extend((0..100).map(|n| (user(&format!("user{n}")), client_id("k1"))));
+    let branches = vec![ixscan(BY_KEY); 101].join(", ");
+    profiled
+        .check(log.find(&long, &keys), cost("find of many", branches, 301, 100))
+        .await;
+
+    let places: Vec<_> = ids[..100].iter().map(|id| (id.clone(), 5)).collect();
+    profiled
+        .check(
+            log.at(&places),
+            cost("at", vec![ixscan(BY_SEQ); 100].join(", "), 100, 100),
+        )
+        .await;
+}
+
+#[tokio::test]
+async fn every_hot_query_of_the_directory_uses_its_index() {
+    let profiled = Profiled::start().await;
+    let directory = &profiled.mongo;
+    let ixscan = |index: &str| format!("IXSCAN {index}");
+    let c7 = conversation("c7");
+    let long = conversation("long");
+    let alice = user("alice");
+
+    profiled
+        .check(
+            directory.conversation(&c7),
+            cost("conversation", "IDHACK".into(), 1, 1),
+        )
+        .await;
+    let ids: Vec<_> = (0..50).map(|n| conversation(&format!("c{n}"))).collect();
+    profiled
+        .check(
+            directory.conversations(&ids),
+            cost("conversations", ixscan("{ _id: 1 }"), 101, 50),
+        )
+        .await;
+    profiled
+        .check(
+            directory.scan(Some(&c7), 20),
+            cost("scan", ixscan("{ _id: 1 }"), 21, 20),
+        )
+        .await;
+    profiled
+        .check(
+            directory.scan(None, 20),
+            cost("scan from the start", ixscan("{ _id: 1 }"), 21, 20),
+        )
+        .await;
+    profiled
+        .check(
+            directory.members(&long),
+            cost("members", ixscan(BY_USER), 200, 200),
+        )
+        .await;
+    profiled
+        .check(
+            directory.member(&c7, &alice),
+            cost("member", ixscan(BY_USER), 1, 1),
+        )
+        .await;
+    let page = directory.memberships(&alice, None, 50);
+    profiled
+        .check(page, cost("memberships", ixscan(BY_PRESENT), 50, 50))
+        .await;
+    let page = directory.memberships(&alice, Some(&c7), 50);
+    profiled
+        .check(page, cost("memberships after", ixscan(BY_PRESENT), 32, 32))
+        .await;
+    // Former memberships are not even looked at.
+    let gone = user("gone");
+    let page = directory.memberships(&gone, None, 50);
+    profiled
+        .check(page, cost("former memberships", ixscan(BY_PRESENT), 0, 0))
+        .await;
+
+    let applied = [(c7.clone(), 9)];
+    profiled
+        .check(
+            directory.mark_applied(&applied),
+            cost("mark_applied", "IDHACK".into(), 1, 1),
+        )
+        .await;
+    let delivered = [(c7.clone(), alice.clone(), 9)];
+    profiled
+        .check(
+            directory.mark_delivered(&delivered),
+            cost("mark_delivered", ixscan(BY_USER), 1, 1),
+        )
+        .await;
+    let effects = [set_member("c7", "alice", Role::Admin, 9)];
+    profiled
+        .check(directory.apply(&effects), cost("apply", ixscan(BY_USER), 1, 1))
+        .await;
+}

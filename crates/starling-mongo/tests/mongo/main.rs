@@ -1,0 +1,15 @@
+//! The adapter against real MongoDB servers.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a helper that fails fails its test, like the test's own lines"
+)]
+
+mod directory;
+mod entry_log;
+mod explain;
+mod failover;
+mod halted;
+mod replica_set;
+mod retries;
+mod sample;
+mod server;

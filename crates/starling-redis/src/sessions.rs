@@ -1,0 +1,69 @@
+//! The session map: per user a hash of connection → incarnation.
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use fred::interfaces::HashesInterface;
+use fred::types::Value;
+use futures::future::try_join_all;
+use starling_core::ports::{Admission, ConnectionId, Incarnation, SessionMap, SessionRef, Unavailable};
+use starling_protocol::UserId;
+
+use crate::client::millis;
+use crate::scripts::{CONNECT, DISCONNECT};
+use crate::{Redis, RedisError, keys};
+
+#[async_trait]
+impl SessionMap for Redis {
+    async fn connect(
+        &self,
+        user: &UserId,
+        session: &SessionRef,
+        limit: Option<usize>,
+        dead: &[Incarnation],
+    ) -> Result<Admission, Unavailable> {
+        let mut args: Vec<Value> = vec![
+            session.connection.as_str().into(),
+            session.incarnation.as_str().into(),
+            limit
+                .map_or(-1, |limit| i64::try_from(limit).unwrap_or(i64::MAX))
+                .into(),
+            millis(self.settings().session_ttl),
+        ];
+        args.extend(dead.iter().map(|dead| Value::from(dead.as_str())));
+        let entered: i64 = self
+            .script("connect", user, &CONNECT, vec![keys::user(user)], args)
+            .await?;
+        Ok(if entered == 1 {
+            Admission::Admitted
+        } else {
+            Admission::Full
+        })
+    }
+
+    async fn disconnect(&self, user: &UserId, session: &SessionRef) -> Result<(), Unavailable> {
+        let args = vec![
+            session.connection.as_str().into(),
+            session.incarnation.as_str().into(),
+        ];
+        Ok(self
+            .script("disconnect", user, &DISCONNECT, vec![keys::user(user)], args)
+            .await?)
+    }
+
+    async fn sessions(&self, users: &[UserId]) -> Result<Vec<Vec<SessionRef>>, Unavailable> {
+        let read = users.iter().map(async |user| {
+            let sessions: HashMap<String, String> = self
+                .run("sessions", user, |redis| async move {
+                    redis.hgetall(keys::user(user)).await
+                })
+                .await?;
+            let sessions = sessions.into_iter().map(|(connection, incarnation)| SessionRef {
+                connection: ConnectionId::from_wire(&connection),
+                incarnation: Incarnation::from_wire(&incarnation),
+            });
+            Ok::<_, RedisError>(sessions.collect())
+        });
+        Ok(try_join_all(read).await?)
+    }
+}

@@ -1,0 +1,471 @@
+//! Redis goes away in every way that it can, and comes back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use nix::sys::signal::Signal;
+use starling_core::ports::{
+    AfterCommit, Bus, BusEvent, Commit, ConnectionId, Incarnation, Leases, OfflineIndex, RateLimit,
+    RateLimiter, Reservation, SessionMap, SessionRef, Unavailable,
+};
+use starling_redis::{Redis, RedisSettings};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep};
+
+use crate::server::{Deployment, Server, free_port};
+use crate::support::{Node, connect, conversation, eventually, user};
+
+/// The time within which any method must fail, with room for a busy machine.
+const BOUND: Duration = Duration::from_secs(4);
+
+/// Each case on a standalone server and on a cluster of its own.
+macro_rules! on_own {
+    ($($case:ident,)*) => {
+        mod standalone {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                super::$case(crate::server::Deployment::standalone().await).await;
+            })*
+        }
+
+        mod cluster {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                super::$case(crate::server::Deployment::cluster(false).await).await;
+            })*
+        }
+    };
+}
+
+on_own! {
+    a_flush_is_seen,
+    a_killed_subscription_is_noticed,
+    killed_command_connections_are_noticed,
+    a_restart_is_survived,
+    a_short_stop_is_survived,
+    a_long_stop_under_traffic_is_survived,
+    a_shutdown_is_quick_and_final,
+}
+
+type Method = Box<dyn Fn(Redis) -> BoxFuture<'static, Result<(), Unavailable>> + Send + Sync>;
+
+/// Every method that asks Redis for something.
+fn methods() -> Vec<(&'static str, Method)> {
+    macro_rules! method {
+        ($name:literal, |$redis:ident| $call:expr) => {
+            (
+                $name,
+                Box::new(|$redis: Redis| Box::pin(async move { $call.await.map(drop) }) as BoxFuture<_>)
+                    as Method,
+            )
+        };
+    }
+    fn session() -> SessionRef {
+        SessionRef {
+            connection: ConnectionId::fresh(),
+            incarnation: Incarnation::fresh(),
+        }
+    }
+    fn token() -> starling_core::ports::LeaseToken {
+        starling_core::ports::LeaseToken {
+            incarnation: Incarnation::fresh(),
+            claim: 1,
+        }
+    }
+    fn commit() -> Arc<Commit> {
+        Arc::new(Commit {
+            conversation: conversation(),
+            token: None,
+            head: 1,
+            then: AfterCommit::Release,
+            payload: Bytes::from_static(b"payload"),
+            own: Incarnation::fresh(),
+            handover: Bytes::new(),
+        })
+    }
+    vec![
+        method!("reserve", |redis| redis.reserve(&conversation(), &token(), 1)),
+        method!("commit", |redis| redis.commit(commit())),
+        method!("abandon", |redis| redis.abandon(&conversation(), &token())),
+        method!("listen", |redis| redis
+            .listen(&Incarnation::fresh(), mpsc::channel(1).0)),
+        method!("keep_alive", |redis| redis.keep_alive(&Incarnation::fresh())),
+        method!("retire", |redis| redis.retire(&Incarnation::fresh())),
+        method!("alive", |redis| redis
+            .alive(&[Incarnation::fresh(), Incarnation::fresh()])),
+        method!("publish", |redis| redis
+            .publish(&[Incarnation::fresh()], Bytes::from_static(b"payload"))),
+        method!("join_routes", |redis| redis.join_routes(
+            &(0..1000).map(|_| conversation()).collect::<Vec<_>>(),
+            &Incarnation::fresh()
+        )),
+        method!("leave_route", |redis| redis
+            .leave_route(&conversation(), &[Incarnation::fresh()])),
+        method!("ping", |redis| redis.ping()),
+        method!("connect", |redis| SessionMap::connect(
+            &redis,
+            &user(),
+            &session(),
+            Some(1),
+            &[]
+        )),
+        method!("disconnect", |redis| redis.disconnect(&user(), &session())),
+        method!("sessions", |redis| redis.sessions(&[user(), user()])),
+        method!("enqueue", |redis| redis.enqueue(
+            &conversation(),
+            1,
+            &[user(), user()]
+        )),
+        method!("pending", |redis| redis.pending(&user())),
+        method!("delivered", |redis| redis.delivered(
+            &user(),
+            &conversation(),
+            1,
+            2
+        )),
+        method!("take", |redis| redis.take(
+            &user(),
+            1,
+            RateLimit {
+                per_second: 20,
+                burst: 100
+            }
+        )),
+    ]
+}
+
+/// Every method fails, within the bound.
+async fn all_fail(redis: &Redis, bound: Duration) {
+    let calls = methods().into_iter().map(async |(name, method)| {
+        let began = Instant::now();
+        let outcome = method(redis.clone()).await;
+        assert!(outcome.is_err(), "{name} succeeded");
+        assert!(began.elapsed() < bound, "{name} took {:?}", began.elapsed());
+    });
+    futures::future::join_all(calls).await;
+}
+
+/// Every method works again, after a while; then the node hears itself.
+async fn recovers(node: &mut Node) {
+    eventually("every method works", async || {
+        let calls = methods()
+            .into_iter()
+            .filter(|(name, _)| *name != "listen")
+            .map(async |(_, method)| method(node.redis.clone()).await.is_ok());
+        futures::future::join_all(calls)
+            .await
+            .into_iter()
+            .all(|works| works)
+    })
+    .await;
+    eventually("the node hears itself", async || {
+        let sent = Bytes::from(Incarnation::fresh().to_string());
+        let _ = node
+            .redis
+            .publish(std::slice::from_ref(&node.incarnation), sent.clone())
+            .await;
+        let deadline = Instant::now() + Duration::from_millis(300);
+        while let Ok(Some(event)) = tokio::time::timeout_at(deadline, node.events.recv()).await {
+            if event == BusEvent::Message(sent.clone()) {
+                return true;
+            }
+        }
+        false
+    })
+    .await;
+}
+
+async fn a_flush_is_seen(deployment: Deployment) {
+    let (mut node, id) = (Node::start(&deployment).await, conversation());
+    node.redis.reserve(&id, &node.token(1), 1).await.unwrap();
+    deployment.cli_everywhere(&["FLUSHALL"]);
+    assert!(!node.redis.keep_alive(&node.incarnation).await.unwrap());
+    let granted = node.redis.reserve(&id, &node.token(2), 1).await.unwrap();
+    assert_eq!(
+        granted,
+        Reservation::Granted {
+            counter: None,
+            head: None
+        }
+    );
+    node.echo("subscriptions outlive a flush").await;
+}
+
+async fn a_killed_subscription_is_noticed(deployment: Deployment) {
+    let mut node = Node::start(&deployment).await;
+    for _ in 0..3 {
+        node.echo("before").await;
+        deployment.cli_everywhere(&["CLIENT", "KILL", "TYPE", "pubsub"]);
+        assert_eq!(node.missed().await, "resubscribed");
+        // In force by now: the first message after the notice is heard.
+        node.echo("after").await;
+    }
+}
+
+async fn killed_command_connections_are_noticed(deployment: Deployment) {
+    let mut node = Node::start(&deployment).await;
+    for _ in 0..3 {
+        deployment.cli_everywhere(&["CLIENT", "KILL", "TYPE", "normal"]);
+        assert_eq!(node.missed().await, "reconnected");
+        recovers(&mut node).await;
+    }
+}
+
+async fn a_restart_is_survived(mut deployment: Deployment) {
+    let mut node = Node::start(&deployment).await;
+    for _ in 0..2 {
+        for server in &mut deployment.servers {
+            server.kill();
+        }
+        all_fail(&node.redis, BOUND).await;
+        eventually("methods fail at once", async || {
+            let began = Instant::now();
+            node.redis.ping().await.unwrap_err();
+            began.elapsed() < Duration::from_millis(20)
+        })
+        .await;
+        // Long enough for the pauses between attempts to have grown.
+        sleep(Duration::from_secs(3)).await;
+        all_fail(&node.redis, BOUND).await;
+
+        for server in &mut deployment.servers {
+            server.run().await;
+        }
+        let restarted = Instant::now();
+        // Several reasons may come as one.
+        assert!(["reconnected", "recovered", "resubscribed"].contains(&node.missed().await));
+        recovers(&mut node).await;
+        assert!(
+            restarted.elapsed() < Duration::from_secs(10),
+            "{:?}",
+            restarted.elapsed()
+        );
+    }
+}
+
+async fn a_short_stop_is_survived(deployment: Deployment) {
+    let mut node = Node::start(&deployment).await;
+    for server in &deployment.servers {
+        server.signal(Signal::SIGSTOP);
+    }
+    let began = Instant::now();
+    all_fail(&node.redis, BOUND).await;
+    for server in &deployment.servers {
+        server.signal(Signal::SIGCONT);
+    }
+    node.missed().await;
+    recovers(&mut node).await;
+    assert!(began.elapsed() < Duration::from_secs(12), "{:?}", began.elapsed());
+}
+
+/// Callers who try again and again must neither keep a dead connection alive nor wait each time.
+async fn a_long_stop_under_traffic_is_survived(deployment: Deployment) {
+    let mut node = Node::start(&deployment).await;
+    for server in &deployment.servers {
+        server.signal(Signal::SIGSTOP);
+    }
+    let began = Instant::now();
+    let (mut tries, mut quick) = (0, 0);
+    while began.elapsed() < Duration::from_secs(8) {
+        let (id, token) = (conversation(), node.token(1));
+        let try_began = Instant::now();
+        node.redis.reserve(&id, &token, 1).await.unwrap_err();
+        assert!(try_began.elapsed() < BOUND);
+        tries += 1;
+        quick += u32::from(try_began.elapsed() < Duration::from_millis(50));
+        sleep(Duration::from_millis(10)).await;
+    }
+    assert!(
+        quick > 100 && tries - quick < 12,
+        "{tries} tries, {quick} of them refused at once"
+    );
+    all_fail(&node.redis, BOUND).await;
+    for server in &deployment.servers {
+        server.signal(Signal::SIGCONT);
+    }
+    let continued = Instant::now();
+    node.missed().await;
+    recovers(&mut node).await;
+    assert!(
+        continued.elapsed() < Duration::from_secs(12),
+        "{:?}",
+        continued.elapsed()
+    );
+}
+
+async fn a_shutdown_is_quick_and_final(deployment: Deployment) {
+    let clients = || -> usize {
+        let count = |server: &Server| {
+            server.cli(&["CLIENT", "LIST", "TYPE", "normal"]).lines().count() - 1
+                + server
+                    .cli(&["CLIENT", "LIST", "TYPE", "pubsub"])
+                    .lines()
+                    .filter(|line| !line.is_empty())
+                    .count()
+        };
+        deployment.servers.iter().map(count).sum()
+    };
+    let before = clients();
+    let mut node = Node::start(&deployment).await;
+    assert!(clients() > before);
+    let began = Instant::now();
+    node.redis.shutdown().await;
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    all_fail(&node.redis, BOUND).await;
+    assert!(node.events.recv().await.is_none());
+    eventually("the connections are closed", async || clients() == before).await;
+    node.redis.shutdown().await;
+
+    let dropped = Node::start(&deployment).await;
+    drop(dropped);
+    eventually("the last clone closes the connections", async || {
+        clients() == before
+    })
+    .await;
+
+    let stuck = Node::start(&deployment).await;
+    for server in &deployment.servers {
+        server.signal(Signal::SIGSTOP);
+    }
+    let began = Instant::now();
+    let _ = stuck.redis.ping().await;
+    stuck.redis.shutdown().await;
+    assert!(began.elapsed() < 2 * BOUND, "{:?}", began.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failover_of_the_cluster_is_survived() {
+    let mut deployment = Deployment::cluster(true).await;
+    // Several, so that some hear through the server that dies.
+    let mut nodes = Vec::new();
+    for _ in 0..6 {
+        nodes.push(Node::start(&deployment).await);
+    }
+    let hears_there = |server: &Server| server.cli(&["CLIENT", "LIST", "TYPE", "pubsub"]).contains("cmd=");
+    eventually("each master has a subscriber", async || {
+        if deployment.servers[..3].iter().all(hears_there) {
+            return true;
+        }
+        nodes.push(Node::start(&deployment).await);
+        false
+    })
+    .await;
+
+    deployment.servers[0].kill();
+    let killed = Instant::now();
+    for node in &mut nodes {
+        node.missed().await;
+        recovers(node).await;
+    }
+    assert!(
+        killed.elapsed() < Duration::from_secs(25),
+        "{:?}",
+        killed.elapsed()
+    );
+
+    // As a replica now.
+    deployment.servers[0].run().await;
+    eventually("the old master has come back", async || {
+        deployment.servers[0]
+            .cli(&["INFO", "replication"])
+            .contains("master_link_status:up")
+    })
+    .await;
+    for node in &mut nodes {
+        recovers(node).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_moved_slot_is_followed() {
+    let deployment = Deployment::cluster(false).await;
+    let (node, id) = (Node::start(&deployment).await, conversation());
+    node.redis.reserve(&id, &node.token(1), 1).await.unwrap();
+    let slot = deployment.cli(&["CLUSTER", "KEYSLOT", &format!("seq:{{{id}}}")]);
+    let owner = deployment.servers.iter().position(|server| {
+        server.cli(&["CLUSTER", "COUNTKEYSINSLOT", &slot]) == "2"
+            && server
+                .try_cli(&["GET", &format!("lock:conversation:{{{id}}}")])
+                .is_some()
+    });
+    let (from, to) = (owner.unwrap(), (owner.unwrap() + 1) % 3);
+    let node_id = |server: &Server| server.cli(&["CLUSTER", "MYID"]);
+    let (from, to) = (&deployment.servers[from], &deployment.servers[to]);
+    let (from_id, to_id, to_port) = (node_id(from), node_id(to), to.port.to_string());
+
+    to.cli(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &from_id]);
+    from.cli(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &to_id]);
+    let keys = from.cli(&["CLUSTER", "GETKEYSINSLOT", &slot, "10"]);
+    let mut migrate = vec!["MIGRATE", "127.0.0.1", &to_port, "", "0", "1000", "KEYS"];
+    migrate.extend(keys.lines());
+    from.cli(&migrate);
+    // All keys have moved and the slot has not: the conversation does without Redis meanwhile, others do not.
+    let began = Instant::now();
+    for _ in 0..20 {
+        node.redis.reserve(&id, &node.token(1), 1).await.unwrap_err();
+        node.redis
+            .reserve(&conversation(), &node.token(1), 1)
+            .await
+            .unwrap();
+    }
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    for server in [to, from] {
+        server.cli(&["CLUSTER", "SETSLOT", &slot, "NODE", &to_id]);
+    }
+    // Now with MOVED.
+    let granted = node.redis.reserve(&id, &node.token(1), 1).await.unwrap();
+    assert_eq!(
+        granted,
+        Reservation::Granted {
+            counter: Some(1),
+            head: None
+        }
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connecting_fails_within_a_bounded_time() {
+    let nobody = free_port();
+    let silent = Server::start(&[]).await;
+    silent.signal(Signal::SIGSTOP);
+    for url in [
+        format!("redis://127.0.0.1:{nobody}"),
+        format!("redis-cluster://127.0.0.1:{nobody}"),
+        format!("redis://127.0.0.1:{}", silent.port),
+        format!("redis-cluster://127.0.0.1:{}", silent.port),
+        "redis://no-such-host.invalid".to_owned(),
+        "http://127.0.0.1".to_owned(),
+        "redis-sentinel://127.0.0.1".to_owned(),
+        "nonsense".to_owned(),
+    ] {
+        let began = Instant::now();
+        let outcome = Redis::connect(RedisSettings::new(url.clone())).await;
+        assert!(outcome.is_err(), "{url}");
+        assert!(
+            began.elapsed() < Duration::from_secs(10),
+            "{url}: {:?}",
+            began.elapsed()
+        );
+    }
+}
+
+/// What was asked for while Redis was away is not done when it is back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn refused_commands_are_not_done_later() {
+    let mut deployment = Deployment::standalone().await;
+    let redis = connect(&deployment).await;
+    deployment.servers[0].kill();
+    eventually("it is noticed", async || redis.ping().await.is_err()).await;
+    let ids: Vec<_> = (0..50).map(|_| conversation()).collect();
+    for id in &ids {
+        redis
+            .join_routes(std::slice::from_ref(id), &Incarnation::fresh())
+            .await
+            .unwrap_err();
+    }
+    deployment.servers[0].run().await;
+    eventually("it works again", async || redis.ping().await.is_ok()).await;
+    assert_eq!(deployment.cli(&["DBSIZE"]), "0");
+}
