@@ -1,0 +1,159 @@
+//! `starling serve`: from settings to a node that serves, until it is asked to go.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use axum::Router;
+use axum::serve::Listener;
+use data_encoding::HEXLOWER;
+use starling_core::{Authenticator, Engine};
+use starling_gateway::{Gateway, GatewaySettings};
+use starling_rest::{Departure, Rest, RestSettings};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tracing::{info, warn};
+
+use crate::drain::{Drained, Node, Signals, drain};
+use crate::gate::Gate;
+use crate::limits::raise_open_files;
+use crate::services::Services;
+use crate::settings::{Inputs, Settings, TokenKey};
+use crate::telemetry::{RenderMetrics, Telemetry};
+use crate::tokens::{PublicKey, TokenAuthority};
+
+/// How long what is left of the runtime's work may take at the end.
+const LAST_WORK: Duration = Duration::from_millis(500);
+
+/// Runs a node until it is told to end.
+pub(crate) fn run(inputs: &Inputs) -> Result<()> {
+    #[cfg(feature = "failpoints")]
+    let _scenario = fail::FailScenario::setup();
+    let settings = Settings::load(inputs)?.settings;
+    let telemetry = Telemetry::start(&settings)?;
+    raise_open_files();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let outcome = runtime.block_on(Box::pin(serve(&settings, &telemetry)));
+    runtime.shutdown_timeout(LAST_WORK);
+    telemetry.stop();
+    outcome
+}
+
+async fn serve(settings: &Settings, telemetry: &Telemetry) -> Result<()> {
+    let authority = Arc::new(authority(settings)?);
+    let mut signals = Signals::take()?;
+    let gate = Arc::new(Gate::default());
+    let mut server = Server::start(settings, &gate)?;
+    tokio::spawn(telemetry.upkeep());
+
+    let services = tokio::select! {
+        services = Services::start(settings, &gate) => services?,
+        () = signals.next() => {
+            info!("asked to end before it served");
+            return Ok(());
+        }
+    };
+    let (application, departure) = application(settings, &services.engine, authority, telemetry.render());
+    gate.open(application);
+    info!(node = services.engine.node_id(), "serving");
+
+    tokio::select! {
+        () = signals.next() => {}
+        ended = &mut server.task => bail!("the server has ended by itself: {ended:?}"),
+    }
+    let node = Node {
+        services,
+        departure,
+        server,
+    };
+    match drain(node, settings, &mut signals).await {
+        Drained::InOrder => info!("drained"),
+        Drained::CutShort => bail!(
+            "draining took longer than the grace time of {:?}, the rest is cut",
+            settings.drain_grace
+        ),
+        Drained::AtOnce => bail!("asked to end a second time, the rest is cut"),
+    }
+    Ok(())
+}
+
+/// The open port, and who answers there.
+pub(crate) struct Server {
+    /// `true` stops accepting.
+    pub(crate) stop: watch::Sender<bool>,
+    /// Ends when all requests are answered.
+    pub(crate) task: JoinHandle<std::io::Result<()>>,
+}
+
+impl Server {
+    /// Opens the port and serves the gate on it.
+    fn start(settings: &Settings, gate: &Arc<Gate>) -> Result<Self> {
+        let address = settings.listen;
+        let listener =
+            starling_gateway::listen(address).with_context(|| format!("cannot listen on {address}"))?;
+        let address = listener.local_addr().unwrap_or(address);
+        info!(node = settings.node_id, %address, version = env!("CARGO_PKG_VERSION"), "listening");
+
+        gate.wait_for("it connects to Redis and MongoDB");
+        let (stop, mut stopped) = watch::channel(false);
+        let service = gate.router().into_make_service_with_connect_info::<SocketAddr>();
+        let server = axum::serve(listener, service).with_graceful_shutdown(async move {
+            // An error is the sender gone: nobody is there to let the node go on.
+            let _ = stopped.wait_for(|stopped| *stopped).await;
+        });
+        Ok(Self {
+            stop,
+            task: tokio::spawn(async move { server.await }),
+        })
+    }
+}
+
+/// All routes of the node.
+fn application(
+    settings: &Settings,
+    engine: &Arc<Engine>,
+    authority: Arc<dyn Authenticator>,
+    metrics: RenderMetrics,
+) -> (Router, Departure) {
+    let rest = RestSettings {
+        service: "starling".into(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        cors_origin: settings.cors_origin.clone(),
+        metrics,
+    };
+    let rest = Rest::new(Arc::clone(engine), Arc::clone(&authority), rest);
+    let departure = rest.departure();
+    let gateway = GatewaySettings {
+        auth_timeout: settings.auth_timeout,
+        heartbeat: settings.heartbeat,
+        outbox_bytes: settings.outbox_bytes,
+        trusted_proxies: settings.trusted_proxies.clone(),
+        ..GatewaySettings::default()
+    };
+    let gateway = Gateway::new(Arc::clone(engine), authority, gateway);
+    (
+        starling_rest::router(rest).merge(starling_gateway::router(gateway)),
+        departure,
+    )
+}
+
+fn authority(settings: &Settings) -> Result<TokenAuthority> {
+    let authority = match &settings.token_key {
+        TokenKey::Secret(secret) => TokenAuthority::with_secret(secret),
+        TokenKey::PublicKey(pem) => TokenAuthority::with_public_key(PublicKey::from_pem(pem)?),
+        TokenKey::MadeUp => {
+            warn!(
+                "development mode without a token_secret: one was made up and ends with this process, so no token \
+                 that there is will be believed; set STARLING_TOKEN_SECRET to use `starling token`"
+            );
+            TokenAuthority::with_secret(&HEXLOWER.encode(&rand::random::<[u8; 32]>()))
+        }
+    };
+    if settings.development {
+        warn!("development mode: weak secrets are accepted; never on a machine that others reach");
+    }
+    Ok(authority
+        .issued_by(settings.token_issuer.as_deref())
+        .meant_for(settings.token_audience.as_deref()))
+}

@@ -1,0 +1,124 @@
+//! The log: say something, read what was said.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::Deserialize;
+use starling_protocol::{ClientId, Command, History, HistoryPage, Reply, Send, Sent, Seq, UserId};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::Rest;
+use crate::caller::Caller;
+use crate::error::ApiError;
+use crate::examples;
+use crate::extract::{Body, InConversation, Options};
+use crate::openapi::{ReadErrors, SendErrors};
+
+/// A message to be.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewMessage {
+    /// Idempotency key: however often and wherever it is sent again, one entry is stored.
+    client_id: ClientId,
+    /// 1 to 5,000 characters.
+    #[schema(min_length = 1, max_length = 5000)]
+    text: String,
+    /// The sender's Lamport stamp, at most 2^20 ahead of the conversation's clock.
+    lamport: Option<u64>,
+    /// Set when this was sent before and not answered: the node looks for the first one before it appends.
+    #[serde(default)]
+    retry: bool,
+    /// If given, must be the caller.
+    sender: Option<UserId>,
+}
+
+/// Which page of the log.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct HistoryOptions {
+    /// Only entries with a lower seq, the nearest ones.
+    #[param(value_type = Option<u64>)]
+    before: Option<Seq>,
+    /// Only entries with a higher seq, the nearest ones.
+    #[param(value_type = Option<u64>)]
+    after: Option<Seq>,
+    /// 1 to 200 entries, 50 if absent.
+    #[param(minimum = 1, maximum = 200)]
+    limit: Option<u32>,
+}
+
+/// Says something in a conversation.
+///
+/// After `unknown`, or without any answer, send the same again with the same `client_id` and `retry`.
+#[utoipa::path(
+    post, path = "/v1/conversations/{id}/messages", tag = "entries", operation_id = "send_message",
+    security(("token" = [])),
+    params(InConversation),
+    request_body(content = NewMessage, example = json!({"client_id": "5f0c9e0a", "text": "Hello!"})),
+    responses(
+        (status = 201, description = "It is stored for ever at this place.", body = Sent, example = json!(examples::sent())),
+        SendErrors
+    )
+)]
+pub(crate) async fn send(
+    State(rest): State<Arc<Rest>>,
+    caller: Caller,
+    InConversation { id }: InConversation,
+    Body(message): Body<NewMessage>,
+) -> Result<(StatusCode, Json<Sent>), ApiError> {
+    let NewMessage {
+        client_id,
+        text,
+        lamport,
+        retry,
+        sender,
+    } = message;
+    let send = Send {
+        conversation: id,
+        client_id,
+        text,
+        lamport,
+        retry,
+        sender,
+    };
+    let sent = rest.store(&caller, Command::Send(send)).await?;
+    Ok((StatusCode::CREATED, Json(sent)))
+}
+
+/// Reads a page of a conversation's log, oldest first.
+///
+/// With `after` the entries that follow it, with `before` the ones that precede it, with neither the newest.
+#[utoipa::path(
+    get, path = "/v1/conversations/{id}/entries", tag = "entries", operation_id = "read_entries",
+    security(("token" = [])),
+    params(InConversation, HistoryOptions),
+    responses(
+        (status = 200, description = "A page.", body = HistoryPage, example = json!(examples::history())),
+        ReadErrors
+    )
+)]
+pub(crate) async fn history(
+    State(rest): State<Arc<Rest>>,
+    caller: Caller,
+    InConversation { id }: InConversation,
+    Options(HistoryOptions { before, after, limit }): Options<HistoryOptions>,
+) -> Result<Json<HistoryPage>, ApiError> {
+    match rest
+        .execute(
+            &caller,
+            Command::History(History {
+                conversation: id,
+                before,
+                after,
+                limit,
+            }),
+        )
+        .await?
+    {
+        Reply::History(page) => Ok(Json(page)),
+        _ => Err(ApiError::unexpected_reply()),
+    }
+}

@@ -1,0 +1,164 @@
+//! The document's examples: real values of the real types, so that they are always valid.
+
+use std::sync::Arc;
+
+use starling_protocol::{
+    Body, ClientId, ConversationId, ConversationSummary, Conversations, Create, Entry, HistoryPage, Kind,
+    Member, Role, Sent, UserId,
+};
+
+use crate::conversations::ConversationDetails;
+use crate::probes::{Dependency, HealthReport, HealthStatus, ReadinessReport, ReadyStatus};
+
+const AT: i64 = 1_767_225_600_000;
+
+pub(crate) fn create() -> Create {
+    Create {
+        kind: Kind::Group,
+        members: users(&["bob"]),
+        name: Some("Camp fire".into()),
+        open: false,
+        client_id: client_id("camp-fire-1"),
+    }
+}
+
+pub(crate) fn sent() -> Option<Sent> {
+    Some(Sent {
+        conversation: conversation()?,
+        seq: 2,
+        lamport: 2,
+        at: AT,
+        client_id: client_id("5f0c9e0a"),
+    })
+}
+
+pub(crate) fn change() -> Option<Sent> {
+    Some(Sent {
+        conversation: conversation()?,
+        seq: 3,
+        lamport: 3,
+        at: AT,
+        client_id: None,
+    })
+}
+
+pub(crate) fn summary() -> Option<ConversationSummary> {
+    Some(ConversationSummary {
+        id: conversation()?,
+        kind: Kind::Group,
+        name: Some("Camp fire".into()),
+        open: false,
+        role: Role::Admin,
+        head: 2,
+        delivered: 1,
+        unread: 1,
+        last: Some(Arc::new(message()?)),
+    })
+}
+
+pub(crate) fn details() -> Option<ConversationDetails> {
+    Some(ConversationDetails {
+        conversation: summary()?,
+        members: members(),
+    })
+}
+
+pub(crate) fn conversations() -> Option<Conversations> {
+    Some(Conversations {
+        conversations: vec![summary()?],
+        next: None,
+    })
+}
+
+pub(crate) fn history() -> Option<HistoryPage> {
+    let created = Entry {
+        seq: 1,
+        client_id: None,
+        lamport: 1,
+        messages: 0,
+        body: Body::Created {
+            kind: Kind::Group,
+            name: Some("Camp fire".into()),
+            open: false,
+            members: members(),
+        },
+        ..message()?
+    };
+    Some(HistoryPage {
+        entries: vec![Arc::new(created), Arc::new(message()?)],
+        more: false,
+    })
+}
+
+pub(crate) fn healthy() -> HealthReport {
+    let up = || Dependency::from(Ok(()));
+    HealthReport {
+        service: "starling".into(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        node: "node1".into(),
+        status: HealthStatus::Ok,
+        redis: up(),
+        mongodb: up(),
+        echo: up(),
+    }
+}
+
+pub(crate) fn degraded() -> HealthReport {
+    let mongodb = Dependency::from(Err("mongodb is unavailable: no primary".to_owned()));
+    HealthReport {
+        status: HealthStatus::Degraded,
+        mongodb,
+        ..healthy()
+    }
+}
+
+pub(crate) fn draining() -> ReadinessReport {
+    ReadinessReport {
+        status: ReadyStatus::Draining,
+        reasons: vec!["draining".into()],
+    }
+}
+
+pub(crate) fn not_ready() -> ReadinessReport {
+    ReadinessReport {
+        status: ReadyStatus::NotReady,
+        reasons: vec!["mongodb: mongodb is unavailable: no primary".into()],
+    }
+}
+
+fn message() -> Option<Entry> {
+    Some(Entry {
+        conversation: conversation()?,
+        seq: 2,
+        sender: users(&["alice"]).pop(),
+        client_id: client_id("5f0c9e0a"),
+        lamport: 2,
+        at: AT,
+        messages: 1,
+        membership: 1,
+        body: Body::Message {
+            text: "Hello!".into(),
+        },
+    })
+}
+
+fn members() -> Vec<Member> {
+    let roles = [Role::Admin, Role::Member];
+    users(&["alice", "bob"])
+        .into_iter()
+        .zip(roles)
+        .map(|(user, role)| Member { user, role })
+        .collect()
+}
+
+fn conversation() -> Option<ConversationId> {
+    ConversationId::new("0198c8a4b3f07d0e9a4f6f1d2c3b4a59").ok()
+}
+
+fn client_id(id: &str) -> Option<ClientId> {
+    ClientId::new(id).ok()
+}
+
+fn users(names: &[&str]) -> Vec<UserId> {
+    names.iter().filter_map(|name| UserId::new(name).ok()).collect()
+}

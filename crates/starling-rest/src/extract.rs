@@ -1,0 +1,120 @@
+//! Taking requests apart. What cannot be read is answered in the same shape as every other error.
+
+use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::{FromRequest, FromRequestParts, Json, Path, Query, Request};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use serde::de::DeserializeOwned;
+use starling_protocol::{ConversationId, ErrorCode, InvalidId, UserId};
+use utoipa::IntoParams;
+
+use crate::error::ApiError;
+
+/// A JSON body.
+pub(crate) struct Body<T>(pub(crate) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        match Json::from_request(request, state).await {
+            Ok(Json(value)) => Ok(Self(value)),
+            Err(JsonRejection::JsonDataError(error)) => Err(ApiError::new(ErrorCode::Invalid, cause(&error))),
+            Err(JsonRejection::JsonSyntaxError(error)) => Err(ApiError::new(
+                ErrorCode::Malformed,
+                format!("the body is not JSON: {}", cause(&error)),
+            )),
+            Err(JsonRejection::MissingJsonContentType(_)) => {
+                let message = "the body must be JSON: send `Content-Type: application/json`";
+                Err(ApiError::new(ErrorCode::Malformed, message)
+                    .with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE))
+            }
+            Err(other) if other.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+                let limit = starling_protocol::limits::MAX_FRAME_BYTES;
+                Err(ApiError::new(
+                    ErrorCode::TooLarge,
+                    format!("a body holds at most {limit} bytes"),
+                ))
+            }
+            Err(other) => Err(ApiError::new(ErrorCode::Malformed, other.body_text())),
+        }
+    }
+}
+
+/// Options behind the `?`.
+pub(crate) struct Options<T>(pub(crate) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Options<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        match Query::from_request_parts(parts, state).await {
+            Ok(Query(value)) => Ok(Self(value)),
+            Err(QueryRejection::FailedToDeserializeQueryString(error)) => {
+                Err(ApiError::new(ErrorCode::Invalid, cause(&error)))
+            }
+            Err(other) => Err(ApiError::new(ErrorCode::Malformed, other.body_text())),
+        }
+    }
+}
+
+/// `/v1/conversations/{id}/…`
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(crate) struct InConversation {
+    /// Which conversation.
+    pub(crate) id: ConversationId,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for InConversation {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let Path(id) = Path::<String>::from_request_parts(parts, state)
+            .await
+            .map_err(not_utf8)?;
+        Ok(Self {
+            id: ConversationId::new(id).map_err(bad_id)?,
+        })
+    }
+}
+
+/// `/v1/conversations/{id}/members/{user}`
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(crate) struct MemberOf {
+    /// Which conversation.
+    pub(crate) id: ConversationId,
+    /// Which user, percent-encoded where needed.
+    pub(crate) user: UserId,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for MemberOf {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let path = Path::<(String, String)>::from_request_parts(parts, state).await;
+        let Path((id, user)) = path.map_err(not_utf8)?;
+        Ok(Self {
+            id: ConversationId::new(id).map_err(bad_id)?,
+            user: UserId::new(user).map_err(bad_id)?,
+        })
+    }
+}
+
+fn bad_id(error: InvalidId) -> ApiError {
+    ApiError::new(ErrorCode::Invalid, error.to_string())
+}
+
+fn not_utf8(_: axum::extract::rejection::PathRejection) -> ApiError {
+    ApiError::new(ErrorCode::Malformed, "the path is not percent-encoded UTF-8")
+}
+
+/// The innermost error: the outer ones name types of the framework.
+fn cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
+}

@@ -1,0 +1,178 @@
+//! The OpenAPI document: made from the types and the routes, so that it cannot differ from them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+use starling_protocol::{Error, ErrorCode};
+use utoipa::openapi::content::ContentBuilder;
+use utoipa::openapi::example::ExampleBuilder;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::tag::TagBuilder;
+use utoipa::openapi::{InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, ResponseBuilder};
+use utoipa::{IntoResponses, PartialSchema, ToSchema};
+
+use crate::error::ErrorBody;
+
+const DESCRIPTION: &str = "The HTTP side of Starling, for back ends, for tools, and for clients that need no live \
+stream. Everything here is also a command of the WebSocket protocol at `/ws`, where a client is told of new entries \
+as they come.\n\nEvery error, also of paths and methods that there are not, has the body \
+`{\"error\": {\"code\": …, \"message\": …}}`. Branch on the code; the message is for people and may change.";
+
+/// The whole document.
+pub fn openapi() -> OpenApi {
+    complete(crate::rest::routes().into_openapi())
+}
+
+/// What stands before the operations.
+pub(crate) fn introduction() -> OpenApi {
+    let info = InfoBuilder::new()
+        .title("Starling")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some(DESCRIPTION))
+        .license(Some(
+            LicenseBuilder::new().name("MIT").identifier(Some("MIT")).build(),
+        ))
+        .build();
+    let tag = |name: &str, about: &str| TagBuilder::new().name(name).description(Some(about)).build();
+    OpenApiBuilder::new()
+        .info(info)
+        .tags(Some([
+            tag("conversations", "Making and finding conversations."),
+            tag("members", "Who is in them."),
+            tag("entries", "What is said in them."),
+            tag(
+                "probes",
+                "For orchestrators, balancers and operators; no token is needed.",
+            ),
+        ]))
+        .build()
+}
+
+/// Adds what the operations refer to.
+pub(crate) fn complete(mut document: OpenApi) -> OpenApi {
+    let components = document.components.get_or_insert_default();
+    let token = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .bearer_format("JWT")
+        .description(Some("A JWT whose `sub` is the user."))
+        .build();
+    components
+        .security_schemes
+        .insert("token".into(), SecurityScheme::Http(token).into());
+    let mut schemas = vec![(ErrorBody::name().into_owned(), ErrorBody::schema())];
+    ErrorBody::schemas(&mut schemas);
+    components.schemas.extend(schemas);
+    document
+}
+
+/// The document's bytes.
+#[derive(Clone)]
+pub(crate) struct Served(Arc<str>);
+
+impl Served {
+    pub(crate) fn new(document: &OpenApi) -> Self {
+        // Its keys are strings and its values numbers and text: this cannot fail.
+        Self(document.to_json().unwrap_or_default().into())
+    }
+}
+
+pub(crate) async fn serve(State(Served(document)): State<Served>) -> Response {
+    ([(CONTENT_TYPE, "application/json")], document.to_string()).into_response()
+}
+
+/// Names sets of errors that operations document.
+macro_rules! error_sets {
+    ($($(#[$doc:meta])* $name:ident { $($code:ident)+ } $($body:ident)?;)+) => {
+        $(
+            $(#[$doc])*
+            pub(crate) struct $name;
+
+            impl IntoResponses for $name {
+                fn responses() -> BTreeMap<String, RefOr<utoipa::openapi::Response>> {
+                    let codes = [$(ErrorCode::$code),+];
+                    #[allow(unused_mut, reason = "only some of the sets change it")]
+                    let mut by_status = by_status(&codes);
+                    $(by_status.insert(415, vec![ErrorCode::$body]);)?
+                    by_status.into_iter().map(|(status, codes)| (status.to_string(), response(&codes))).collect()
+                }
+            }
+        )+
+    };
+}
+
+error_sets! {
+    /// Of reading a page that concerns no single conversation.
+    PageErrors { Malformed Invalid Unauthenticated Unavailable Internal };
+    /// Of reading in a conversation.
+    ReadErrors { Malformed Invalid Unauthenticated NotAMember UnknownConversation Unavailable Internal };
+    /// Of changing who is in a conversation, without a body.
+    RequestErrors {
+        Malformed Invalid Unauthenticated Forbidden NotAMember UnknownConversation Unavailable Unknown Internal
+    };
+    /// The same with a body.
+    ChangeErrors {
+        Malformed Invalid TooLarge Unauthenticated Forbidden NotAMember UnknownConversation Unavailable
+        Unknown Internal
+    } Malformed;
+    /// Of setting a mark.
+    MarkErrors {
+        Malformed Invalid TooLarge CursorAhead Unauthenticated NotAMember UnknownConversation Unavailable Internal
+    } Malformed;
+    /// Of sending.
+    SendErrors {
+        Malformed Invalid TooLarge LamportAhead Unauthenticated Forbidden NotAMember UnknownConversation RateLimited
+        Unavailable Unknown Internal
+    } Malformed;
+}
+
+fn by_status(codes: &[ErrorCode]) -> BTreeMap<u16, Vec<ErrorCode>> {
+    let mut grouped = BTreeMap::<_, Vec<_>>::new();
+    for code in codes {
+        grouped.entry(code.http_status()).or_default().push(*code);
+    }
+    grouped
+}
+
+fn response(codes: &[ErrorCode]) -> RefOr<utoipa::openapi::Response> {
+    let description: Vec<_> = codes
+        .iter()
+        .map(|code| format!("`{code}`: {}", meaning(*code)))
+        .collect();
+    let schema = Ref::from_schema_name(ErrorBody::name());
+    let examples = codes.iter().map(|code| {
+        (
+            code.as_str(),
+            ExampleBuilder::new().value(Some(example(*code))).build(),
+        )
+    });
+    let content = ContentBuilder::new()
+        .schema(Some(schema))
+        .examples_from_iter(examples)
+        .build();
+    ResponseBuilder::new()
+        .description(description.join("\n\n"))
+        .content("application/json", content)
+        .build()
+        .into()
+}
+
+/// The protocol's words speak of frames.
+fn meaning(code: ErrorCode) -> &'static str {
+    match code {
+        ErrorCode::Malformed => "The request cannot be read: its body is not JSON, or its path not UTF-8.",
+        ErrorCode::TooLarge => "The body is larger than 64 KiB.",
+        other => other.meaning().trim(),
+    }
+}
+
+fn example(code: ErrorCode) -> Value {
+    let mut error = Error::new(code, meaning(code));
+    if code.http_status() == 429 || code == ErrorCode::Unavailable {
+        error = error.retry_after(250);
+    }
+    json!(ErrorBody { error })
+}

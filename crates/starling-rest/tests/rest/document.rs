@@ -1,0 +1,172 @@
+//! The OpenAPI document itself.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::support::App;
+
+const METHODS: [&str; 5] = ["get", "post", "put", "delete", "patch"];
+
+/// All operations as (method, path, operation).
+fn operations(document: &Value) -> Vec<(String, String, &Value)> {
+    let paths = document["paths"].as_object().unwrap();
+    paths
+        .iter()
+        .flat_map(|(path, item)| METHODS.iter().map(move |method| (method, path, &item[*method])))
+        .filter(|(.., operation)| operation.is_object())
+        .map(|(method, path, operation)| ((*method).to_owned(), path.clone(), operation))
+        .collect()
+}
+
+#[tokio::test]
+async fn every_route_is_documented() {
+    let app = App::new().await;
+    let found: Vec<_> = operations(&app.document)
+        .into_iter()
+        .map(|(method, path, _)| format!("{method} {path}"))
+        .collect();
+    let expected = [
+        "get /health",
+        "get /livez",
+        "get /metrics",
+        "get /readyz",
+        "get /v1/conversations",
+        "post /v1/conversations",
+        "get /v1/conversations/{id}",
+        "put /v1/conversations/{id}/delivered",
+        "get /v1/conversations/{id}/entries",
+        "post /v1/conversations/{id}/join",
+        "post /v1/conversations/{id}/leave",
+        "post /v1/conversations/{id}/members",
+        "delete /v1/conversations/{id}/members/{user}",
+        "post /v1/conversations/{id}/messages",
+    ];
+    assert_eq!(found, expected);
+}
+
+#[tokio::test]
+async fn the_served_document_is_the_one_that_the_library_gives() {
+    let app = App::new().await;
+    let document: Value = serde_json::from_str(&starling_rest::openapi().to_json().unwrap()).unwrap();
+    assert_eq!(app.document, document);
+    assert_eq!(document["openapi"], "3.1.0");
+}
+
+#[tokio::test]
+async fn every_operation_is_described_and_names_its_errors() {
+    let app = App::new().await;
+    let mut ids = BTreeSet::new();
+    for (method, path, operation) in operations(&app.document) {
+        let at = format!("{method} {path}");
+        assert!(
+            ids.insert(operation["operationId"].as_str().unwrap()),
+            "{at}: the id is taken"
+        );
+        assert!(
+            operation["summary"]
+                .as_str()
+                .is_some_and(|summary| summary.len() > 5),
+            "{at}: no summary"
+        );
+        let responses = operation["responses"].as_object().unwrap();
+        let statuses: BTreeSet<_> = responses.keys().map(String::as_str).collect();
+        if path.starts_with("/v1/") {
+            assert!(operation["security"][0]["token"].is_array(), "{at}: no security");
+            let least = BTreeSet::from(["400", "401", "422", "500", "503"]);
+            assert!(statuses.is_superset(&least), "{at}: {statuses:?}");
+        }
+        if path.contains("{id}") {
+            assert!(
+                statuses.is_superset(&BTreeSet::from(["403", "404"])),
+                "{at}: {statuses:?}"
+            );
+        }
+        if operation["requestBody"].is_object() {
+            assert!(
+                statuses.is_superset(&BTreeSet::from(["413", "415"])),
+                "{at}: {statuses:?}"
+            );
+        }
+        let in_path: Vec<_> = path
+            .split('/')
+            .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
+            .collect();
+        let parameters: Vec<_> = operation["parameters"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter(|parameter| parameter["in"] == "path")
+            .map(|parameter| parameter["name"].as_str().unwrap())
+            .collect();
+        assert_eq!(parameters, in_path, "{at}");
+    }
+}
+
+#[tokio::test]
+async fn every_example_is_valid() {
+    let app = App::new().await;
+    let mut checked = 0;
+    for (method, path, operation) in operations(&app.document) {
+        let contents = operation["responses"]
+            .as_object()
+            .unwrap()
+            .values()
+            .chain([&operation["requestBody"]])
+            .map(|described| &described["content"]["application/json"])
+            .filter(|content| content.is_object());
+        for content in contents {
+            let several = content["examples"]
+                .as_object()
+                .into_iter()
+                .flat_map(|map| map.values());
+            let examples: Vec<_> = several
+                .map(|example| &example["value"])
+                .chain([&content["example"]])
+                .filter(|e| !e.is_null())
+                .collect();
+            assert!(
+                !examples.is_empty(),
+                "{method} {path}: there is no example: {content}"
+            );
+            for example in examples {
+                app.check(&content["schema"], example);
+                checked += 1;
+            }
+        }
+    }
+    assert!(checked > 50, "{checked} examples");
+}
+
+#[tokio::test]
+async fn every_reference_leads_somewhere() {
+    fn references<'a>(value: &'a Value, found: &mut BTreeSet<&'a str>) {
+        match value {
+            Value::Object(map) => {
+                found.extend(map.get("$ref").and_then(Value::as_str));
+                map.values().for_each(|value| references(value, found));
+            }
+            Value::Array(items) => items.iter().for_each(|value| references(value, found)),
+            _ => {}
+        }
+    }
+    let app = App::new().await;
+    let mut found = BTreeSet::new();
+    references(&app.document, &mut found);
+    assert!(found.len() > 10);
+    for reference in found {
+        let pointer = reference.strip_prefix('#').unwrap();
+        assert!(app.document.pointer(pointer).is_some(), "{reference}");
+    }
+}
+
+#[tokio::test]
+async fn schemas_have_names_that_mean_something() {
+    let app = App::new().await;
+    for name in app.document["components"]["schemas"].as_object().unwrap().keys() {
+        assert!(
+            name.starts_with(char::is_uppercase),
+            "{name} is a type of the language, not of the API"
+        );
+    }
+}

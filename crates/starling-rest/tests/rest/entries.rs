@@ -1,0 +1,147 @@
+//! Sending, reading, marking.
+
+use serde_json::{Value, json};
+use starling_core::ports::RateLimit;
+
+use crate::support::App;
+
+#[tokio::test(start_paused = true)]
+async fn a_message_is_sent_once_and_read_back() {
+    let app = App::new().await;
+    let id = app.group(&["bob"]).await;
+    let messages = format!("/v1/conversations/{id}/messages");
+    let sent = app
+        .post("alice", &messages, json!({"client_id": "m1", "text": "Hello!"}))
+        .await;
+    assert_eq!((sent.status, &sent.body["seq"]), (201, &json!(2)));
+    let again = app
+        .post(
+            "alice",
+            &messages,
+            json!({"client_id": "m1", "text": "Hello!", "retry": true}),
+        )
+        .await;
+    assert_eq!((again.status, &again.body["seq"]), (201, &json!(2)));
+
+    let page = app.get("bob", &format!("/v1/conversations/{id}/entries")).await;
+    let bodies: Vec<_> = page.body["entries"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| &entry["body"])
+        .collect();
+    assert!(bodies[0]["created"].is_object());
+    assert_eq!(bodies[1], &json!({"message": {"text": "Hello!"}}));
+    assert_eq!(page.body["more"], false);
+}
+
+#[tokio::test(start_paused = true)]
+async fn history_goes_both_ways_by_cursor() {
+    let app = App::new().await;
+    let id = app.group(&[]).await;
+    for n in 2..=6 {
+        let message = json!({"client_id": format!("m{n}"), "text": format!("number {n}")});
+        app.post("alice", &format!("/v1/conversations/{id}/messages"), message)
+            .await;
+    }
+    for (options, seqs, more) in [
+        ("?after=0&limit=2", vec![1, 2], true),
+        ("?after=4", vec![5, 6], false),
+        ("?before=3", vec![1, 2], false),
+        ("?before=5&limit=2", vec![3, 4], true),
+        ("?limit=2", vec![5, 6], true),
+        ("?after=6", vec![], false),
+    ] {
+        let page = app
+            .get("alice", &format!("/v1/conversations/{id}/entries{options}"))
+            .await;
+        let found: Vec<_> = page.body["entries"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|e| e["seq"].clone())
+            .collect();
+        assert_eq!(
+            (found, &page.body["more"]),
+            (seqs.into_iter().map(Value::from).collect(), &json!(more)),
+            "{options}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mark_changes_what_is_unread() {
+    let app = App::new().await;
+    let id = app.group(&["bob"]).await;
+    app.post(
+        "alice",
+        &format!("/v1/conversations/{id}/messages"),
+        json!({"client_id": "m1", "text": "Hello!"}),
+    )
+    .await;
+    let unread = async || {
+        tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+        app.get("bob", &format!("/v1/conversations/{id}")).await.body["conversation"]["unread"].clone()
+    };
+    assert_eq!(unread().await, 1);
+    let delivered = format!("/v1/conversations/{id}/delivered");
+    let marked = app.call("PUT", &delivered, "bob", Some(json!({"seq": 2}))).await;
+    assert_eq!((marked.status, marked.body), (204, Value::Null));
+    assert_eq!(unread().await, 0);
+    let ahead = app.call("PUT", &delivered, "bob", Some(json!({"seq": 3}))).await;
+    assert_eq!((ahead.status, ahead.code()), (422, "cursor_ahead"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_sends_too_fast_is_told_when_to_go_on() {
+    let app = App::with_sends(RateLimit {
+        per_second: 1,
+        burst: 2,
+    })
+    .await;
+    let id = app.group(&[]).await;
+    let messages = format!("/v1/conversations/{id}/messages");
+    for n in 0..2 {
+        let sent = app
+            .post(
+                "alice",
+                &messages,
+                json!({"client_id": format!("m{n}"), "text": "x"}),
+            )
+            .await;
+        assert_eq!(sent.status, 201);
+    }
+    let refused = app
+        .post("alice", &messages, json!({"client_id": "m3", "text": "x"}))
+        .await;
+    assert_eq!((refused.status, refused.code()), (429, "rate_limited"));
+    assert!(
+        refused.body["error"]["retry_after_ms"]
+            .as_u64()
+            .is_some_and(|ms| (1..=1000).contains(&ms))
+    );
+    assert_eq!(refused.header("retry-after"), "1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_store_being_away_is_not_the_callers_fault() {
+    let app = App::new().await;
+    let id = app.group(&[]).await;
+    app.store.set_reachable(false);
+    let refused = app.get("alice", &format!("/v1/conversations/{id}/entries")).await;
+    assert_eq!((refused.status, refused.code()), (503, "unavailable"));
+    let sent = app
+        .post(
+            "alice",
+            &format!("/v1/conversations/{id}/messages"),
+            json!({"client_id": "m", "text": "x"}),
+        )
+        .await;
+    assert!(
+        matches!(
+            (sent.status, sent.code()),
+            (503, "unavailable") | (504, "unknown")
+        ),
+        "{sent:?}"
+    );
+}
