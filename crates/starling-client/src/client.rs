@@ -1,0 +1,421 @@
+//! The application's handle.
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use starling_protocol::limits::MAX_FRAME_BYTES;
+use starling_protocol::{
+    self as protocol, AddMembers, ClientFrame, ClientId, Command, ConversationId, ConversationSummary,
+    Conversations, Create, Delivered, ErrorCode, History, HistoryPage, Join, Kind, Leave, List, Ping,
+    RemoveMember, Reply, Send, Sent, Seq, UserId,
+};
+use tokio::sync::{Mutex, mpsc, oneshot};
+
+use crate::builder::Config;
+use crate::driver::{Driver, Op};
+use crate::shared::{Phase, Shared, Status};
+use crate::{Builder, Codec, Error, Event, Stats};
+
+/// Commands that wait to be taken over by the driver, over and above those that it keeps.
+const COMMANDS: usize = 16;
+
+/// A user's connection to the cluster, over whichever node, for as long as there is a handle.
+///
+/// Cheap to clone; all clones are one client. Dropping the last one ends it at once; [`Self::close`] ends it
+/// in an orderly way.
+///
+/// **Read the events.** Answers arrive on the same socket, so an application that waits for an answer and
+/// lets [`Self::next_event`] be, waits for ever once the event buffer is full. Let one task read the events
+/// while others send, or start the client with [`Builder::discard_events`].
+#[derive(Clone)]
+pub struct Client {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    commands: mpsc::Sender<Op>,
+    events: Mutex<mpsc::Receiver<Event>>,
+    shared: Arc<Shared>,
+    codec: Codec,
+}
+
+impl Client {
+    /// A client for any of these URLs, `ws://host:port/ws`. The first one is tried first; at every reconnect
+    /// comes the turn of the next.
+    pub fn builder(urls: impl IntoIterator<Item = impl Into<String>>) -> Builder {
+        Builder::new(urls)
+    }
+
+    pub(crate) fn start(config: Config) -> Self {
+        let (commands, ops) = mpsc::channel(COMMANDS);
+        let (sink, events) = mpsc::channel(config.events);
+        let shared = Arc::new(Shared::new(&config.cursors));
+        let codec = config.codec;
+        tokio::spawn(Driver::new(config, ops, sink, Arc::clone(&shared)).run());
+        Self {
+            inner: Arc::new(Inner {
+                commands,
+                events: Mutex::new(events),
+                shared,
+                codec,
+            }),
+        }
+    }
+
+    /// The next event. An entry counts as taken, and moves [`Self::cursors`], when this returns it.
+    ///
+    /// Cancellation safe: no event is lost. If several tasks call it, each event goes to one of them.
+    ///
+    /// # Errors
+    /// Why the client has ended, when all events before that have been taken.
+    pub async fn next_event(&self) -> Result<Event, Error> {
+        let event = self.inner.events.lock().await.recv().await;
+        match event {
+            Some(event) => {
+                self.inner.shared.note(&event);
+                Ok(event)
+            }
+            None => Err(self.inner.shared.reason()),
+        }
+    }
+
+    /// Says `text` in a conversation, under a new client id. Like [`Self::send_with`].
+    ///
+    /// # Errors
+    /// Like [`Self::send_with`].
+    pub async fn send(&self, conversation: &ConversationId, text: impl Into<String>) -> Result<Sent, Error> {
+        self.send_with(new_send(conversation, text.into())?).await
+    }
+
+    /// Sends, and waits for a definite answer: across reconnects, "unknown", "unavailable" and rate limits the
+    /// client sends again by itself, under the same client id.
+    ///
+    /// Cancellation: a send that the client has taken over goes on.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if it is not stored and will not be. [`Error::Deadline`], [`Error::Closed`] and the
+    /// errors that end a client leave the outcome open.
+    pub async fn send_with(&self, send: Send) -> Result<Sent, Error> {
+        self.enqueue(send).await?.await
+    }
+
+    /// Hands a send over, and returns when the client has it. What is handed over first is sent first, so this
+    /// is how an application keeps many sends on their way in an order of its choice.
+    ///
+    /// Cancellation safe: before it returns, the send is not taken over.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] (`too_large`) if it does not fit into a frame, or the error that ended the client.
+    pub async fn enqueue(&self, send: Send) -> Result<Outcome, Error> {
+        let outcome = self.hand_over(Command::Send(send)).await?;
+        Ok(Outcome {
+            outcome,
+            shared: Arc::clone(&self.inner.shared),
+        })
+    }
+
+    /// Makes a conversation. A `create` of anything but a direct conversation gets a client id if it has none,
+    /// so that a retry finds the first one's.
+    ///
+    /// # Errors
+    /// As for all commands: [`Error::Refused`] with the server's code; [`Error::Deadline`]; or the error that
+    /// ended the client.
+    pub async fn create(&self, mut create: Create) -> Result<ConversationSummary, Error> {
+        if create.client_id.is_none() && create.kind != Kind::Direct {
+            create.client_id = Some(new_client_id()?);
+        }
+        match self.request(Command::Create(create)).await? {
+            Reply::Conversation(summary) => Ok(summary),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Makes a group of this user and others, without a name.
+    ///
+    /// # Errors
+    /// As for [`Self::create`].
+    pub async fn create_group(&self, members: Vec<UserId>) -> Result<ConversationSummary, Error> {
+        let create = Create {
+            kind: Kind::Group,
+            members,
+            name: None,
+            open: false,
+            client_id: None,
+        };
+        self.create(create).await
+    }
+
+    /// Makes, or finds, the direct conversation with another user.
+    ///
+    /// # Errors
+    /// As for [`Self::create`].
+    pub async fn create_direct(&self, other: UserId) -> Result<ConversationSummary, Error> {
+        let create = Create {
+            kind: Kind::Direct,
+            members: vec![other],
+            name: None,
+            open: false,
+            client_id: None,
+        };
+        self.create(create).await
+    }
+
+    /// Joins an open conversation. Sent again after a reconnect, like all commands: what it asks for is a
+    /// state, so that asking twice does no harm.
+    ///
+    /// # Errors
+    /// As for [`Self::create`].
+    pub async fn join(&self, conversation: &ConversationId) -> Result<Sent, Error> {
+        self.change(Command::Join(Join {
+            conversation: conversation.clone(),
+        }))
+        .await
+    }
+
+    /// Leaves a conversation. If the answer to the first attempt was lost, a retry may be refused with
+    /// `not_a_member`: then it is done.
+    ///
+    /// # Errors
+    /// As for [`Self::create`].
+    pub async fn leave(&self, conversation: &ConversationId) -> Result<Sent, Error> {
+        self.change(Command::Leave(Leave {
+            conversation: conversation.clone(),
+        }))
+        .await
+    }
+
+    /// Makes users members.
+    ///
+    /// # Errors
+    /// As for [`Self::create`].
+    pub async fn add(&self, conversation: &ConversationId, users: Vec<UserId>) -> Result<Sent, Error> {
+        self.change(Command::Add(AddMembers {
+            conversation: conversation.clone(),
+            users,
+        }))
+        .await
+    }
+
+    /// Ends a user's membership. If the answer to the first attempt was lost, a retry may be refused since the
+    /// user is no member any more: then it is done.
+    ///
+    /// # Errors
+    /// As for [`Self::create`].
+    pub async fn remove(&self, conversation: &ConversationId, user: UserId) -> Result<Sent, Error> {
+        self.change(Command::Remove(RemoveMember {
+            conversation: conversation.clone(),
+            user,
+        }))
+        .await
+    }
+
+    /// A page of a conversation's log, apart from the stream of events.
+    ///
+    /// # Errors
+    /// As for [`Self::create`].
+    pub async fn history(&self, history: History) -> Result<HistoryPage, Error> {
+        match self.request(Command::History(history)).await? {
+            Reply::History(page) => Ok(page),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// A page of this user's conversations.
+    ///
+    /// # Errors
+    /// As for [`Self::create`].
+    pub async fn list(&self, list: List) -> Result<Conversations, Error> {
+        match self.request(Command::List(list)).await? {
+            Reply::Conversations(page) => Ok(page),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Marks everything up to `seq` as delivered to this user. The client does so by itself, unless it was
+    /// built [`without`](Builder::without_delivered_marks).
+    ///
+    /// # Errors
+    /// As for [`Self::create`].
+    pub async fn delivered(&self, conversation: &ConversationId, seq: Seq) -> Result<(), Error> {
+        let mark = Delivered {
+            conversation: conversation.clone(),
+            seq,
+        };
+        match self.request(Command::Delivered(mark)).await? {
+            Reply::Done {} => Ok(()),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Asks the node for its clock, in milliseconds since the Unix epoch.
+    ///
+    /// # Errors
+    /// As for [`Self::create`].
+    pub async fn ping(&self) -> Result<i64, Error> {
+        match self.request(Command::Ping(Ping {})).await? {
+            Reply::Pong { at } => Ok(at),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Any command but `auth` and `sync`, which the client carries out by itself.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for those two, otherwise as for [`Self::create`].
+    pub async fn request(&self, command: Command) -> Result<Reply, Error> {
+        if matches!(command, Command::Auth(_) | Command::Sync(_)) {
+            return Err(Error::Config(
+                "the client authenticates and resumes by itself".into(),
+            ));
+        }
+        let outcome = self.hand_over(command).await?;
+        outcome.await.unwrap_or_else(|_| Err(self.inner.shared.reason()))
+    }
+
+    /// For each conversation the seq of the last entry that the application has taken. A client that is built
+    /// with them goes on behind these.
+    pub fn cursors(&self) -> BTreeMap<ConversationId, Seq> {
+        self.inner.shared.cursors()
+    }
+
+    /// What the client has been through.
+    pub fn stats(&self) -> Stats {
+        self.inner.shared.stats()
+    }
+
+    /// The node that serves this client now.
+    pub fn node(&self) -> Option<String> {
+        self.inner.shared.status.borrow().node.clone()
+    }
+
+    /// Whose client this is; known from the first connection on.
+    pub fn user(&self) -> Option<UserId> {
+        self.inner.shared.status.borrow().user.clone()
+    }
+
+    /// Waits until a node has taken the client. Returns at once if one has it now. Cancellation safe.
+    ///
+    /// # Errors
+    /// Why the client has ended.
+    pub async fn connected(&self) -> Result<(), Error> {
+        self.reach(Phase::Ready).await
+    }
+
+    /// Waits until all conversations are live. What was missed comes as events before that, so somebody must be
+    /// reading them. Cancellation safe.
+    ///
+    /// # Errors
+    /// Why the client has ended.
+    pub async fn live(&self) -> Result<(), Error> {
+        self.reach(Phase::Live).await
+    }
+
+    /// Drops the connection without a goodbye, as a network that breaks would, and connects to the next URL.
+    pub fn drop_connection(&self) {
+        self.inner.shared.drop_connection.notify_one();
+    }
+
+    /// Ends the client for all handles: unanswered commands fail with [`Error::Closed`], the server is told
+    /// goodbye (for at most a second). Events that have arrived can still be taken. Cancellation safe: the
+    /// client ends all the same.
+    pub async fn close(&self) {
+        self.inner.shared.close.send_replace(true);
+        let _ = self.reach(Phase::Ended).await;
+    }
+
+    async fn reach(&self, phase: Phase) -> Result<(), Error> {
+        let mut status = self.inner.shared.status.subscribe();
+        let reached = |status: &Status| status.phase >= phase;
+        match status.wait_for(reached).await.map(|status| status.phase) {
+            Ok(Phase::Ended) | Err(_) => Err(self.inner.shared.reason()),
+            Ok(_) => Ok(()),
+        }
+    }
+
+    async fn change(&self, command: Command) -> Result<Sent, Error> {
+        match self.request(command).await? {
+            Reply::Sent(sent) => Ok(sent),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    async fn hand_over(&self, command: Command) -> Result<oneshot::Receiver<Result<Reply, Error>>, Error> {
+        // The server would close the connection, and the retry would do it again.
+        let frame = ClientFrame {
+            id: u64::MAX,
+            command,
+        };
+        if self.inner.codec.encode(&frame).as_bytes().len() > MAX_FRAME_BYTES {
+            let message = format!("a frame holds at most {MAX_FRAME_BYTES} bytes");
+            return Err(Error::Refused(protocol::Error::new(ErrorCode::TooLarge, message)));
+        }
+        let (respond, outcome) = oneshot::channel();
+        let op = Op {
+            command: frame.command,
+            respond,
+        };
+        self.inner
+            .commands
+            .send(op)
+            .await
+            .map_err(|_| self.inner.shared.reason())?;
+        Ok(outcome)
+    }
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let status = self.inner.shared.status.borrow();
+        f.debug_struct("Client")
+            .field("user", &status.user)
+            .field("node", &status.node)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A send's definite answer, some time; see [`Client::enqueue`]. Dropping it does not take the send back.
+#[derive(Debug)]
+#[must_use = "without the answer it is not known whether the send was stored"]
+pub struct Outcome {
+    outcome: oneshot::Receiver<Result<Reply, Error>>,
+    shared: Arc<Shared>,
+}
+
+impl Future for Outcome {
+    type Output = Result<Sent, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Poll::Ready(match ready!(Pin::new(&mut self.outcome).poll(cx)) {
+            Ok(Ok(Reply::Sent(sent))) => Ok(sent),
+            Ok(Ok(other)) => Err(unexpected(&other)),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(self.shared.reason()),
+        })
+    }
+}
+
+/// A send with a new client id.
+///
+/// # Errors
+/// None in practice: the id that is made is a valid one.
+fn new_send(conversation: &ConversationId, text: String) -> Result<Send, Error> {
+    Ok(Send {
+        conversation: conversation.clone(),
+        client_id: new_client_id()?,
+        text,
+        lamport: None,
+        retry: false,
+        sender: None,
+    })
+}
+
+/// A client id that nobody else has.
+fn new_client_id() -> Result<ClientId, Error> {
+    ClientId::new(uuid::Uuid::new_v4().to_string()).map_err(|error| Error::Config(error.to_string()))
+}
+
+fn unexpected(reply: &Reply) -> Error {
+    Error::Protocol(format!("an answer to another question: {reply:?}"))
+}

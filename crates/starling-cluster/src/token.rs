@@ -1,0 +1,54 @@
+//! Tokens that the cluster's nodes believe.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::Result;
+use data_encoding::HEXLOWER;
+use jsonwebtoken::{EncodingKey, Header};
+use serde::Serialize;
+
+#[derive(Serialize)]
+struct Claims<'a> {
+    sub: &'a str,
+    name: &'a str,
+    iat: u64,
+    exp: u64,
+}
+
+/// A new secret for signing tokens.
+pub fn random_secret() -> String {
+    HEXLOWER.encode(&rand::random::<[u8; 32]>())
+}
+
+/// A token of this user, whose name is the user's id, signed with `secret` (HS256) and valid for `lifetime`.
+pub fn mint_token(secret: &str, user: &str, lifetime: Duration) -> Result<String> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+    let claims = Claims {
+        sub: user,
+        name: user,
+        iat: now,
+        exp: now + lifetime.as_secs(),
+    };
+    let key = EncodingKey::from_secret(secret.as_bytes());
+    Ok(jsonwebtoken::encode(&Header::default(), &claims, &key)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use jsonwebtoken::{DecodingKey, Validation};
+    use serde_json::Value;
+
+    use super::*;
+
+    #[test]
+    fn a_token_is_valid_under_its_own_secret_only() {
+        let secret = random_secret();
+        let token = mint_token(&secret, "amelie", Duration::from_secs(60)).unwrap();
+        let read = |secret: &str| {
+            let key = DecodingKey::from_secret(secret.as_bytes());
+            jsonwebtoken::decode::<Value>(&token, &key, &Validation::default())
+        };
+        assert_eq!(read(&secret).unwrap().claims["sub"], "amelie");
+        assert!(read(&random_secret()).is_err());
+    }
+}
