@@ -1,0 +1,21 @@
+//! Tests across processes: real nodes, Redis, MongoDB and HAProxy, and clients that are other programs to them.
+//!
+//! Each test starts a cluster of its own on free ports. They run one after the other, since two of them would
+//! only measure one another.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should panic where it stands"
+)]
+
+mod bad_input;
+mod cluster_redis;
+mod drain;
+mod faults;
+mod idempotency;
+mod keys;
+mod limits;
+mod load;
+mod raw;
+mod stage;
+mod talk;
