@@ -13,6 +13,7 @@ use starling_cluster::{
 use tokio::process::Command;
 
 use crate::interrupt::Interrupt;
+use crate::setup;
 
 /// Within which k6 ends after a Ctrl-C, which reaches it, too.
 const INTERRUPTED_GRACE: Duration = Duration::from_secs(60);
@@ -39,9 +40,8 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args) -> Result<ExitCode> {
-    let k6 = Tool::K6
-        .find()
-        .context("k6 is missing; `cargo xtask setup` finds or installs it")?;
+    setup::run()?;
+    let k6 = Tool::K6.find()?;
     raise_open_files().context("cannot raise the limit of open files")?;
     let mut interrupt = Interrupt::new()?;
     let running = Cluster::attach(&development_cluster_dir())?.filter(Cluster::is_running);

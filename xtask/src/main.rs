@@ -5,6 +5,7 @@
     reason = "it is a program for a terminal: it prints"
 )]
 
+mod bench;
 mod cluster;
 mod interrupt;
 mod load;
@@ -31,6 +32,8 @@ enum Command {
     Cluster(cluster::Args),
     /// Load a cluster with k6: the running one, or one that is started for it
     Load(load::Args),
+    /// Measure how much a cluster stores and delivers
+    Bench(bench::Args),
     /// Check everything: format, lints, tests
     Test,
 }
@@ -51,6 +54,7 @@ async fn run(command: Command) -> Result<ExitCode> {
         Command::Setup => setup::run().map(|()| ExitCode::SUCCESS),
         Command::Cluster(args) => cluster::run(args).await,
         Command::Load(args) => load::run(args).await,
+        Command::Bench(args) => bench::run(args).await,
         Command::Test => test::run().await.map(|()| ExitCode::SUCCESS),
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use starling_protocol::{
-    CloseCode, Command, ConversationId, ConversationSummary, Error, Member, Reply, UserId,
+    CloseCode, Command, ConversationId, ConversationSummary, Error, ErrorCode, Member, Reply, UserId,
 };
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
@@ -113,8 +113,15 @@ impl Engine {
     /// command may still be carried out.
     ///
     /// # Errors
-    /// What the protocol documents; `invalid` for commands that need a session (`auth`, `sync`).
+    /// What the protocol documents; `invalid` for commands that need a session (`auth`, `sync`); `unavailable` on
+    /// a draining node.
     pub async fn execute(&self, user: &UserId, command: Command) -> Result<Reply, Error> {
+        if self.shared.is_draining() {
+            return Err(Error::new(
+                ErrorCode::Unavailable,
+                "the node is going away: ask another one",
+            ));
+        }
         execute(&self.shared, user, command).await
     }
 
@@ -217,7 +224,6 @@ async fn hear(shared: Arc<Shared>, mut events: mpsc::Receiver<BusEvent>, echo: w
     while let Some(event) = events.recv().await {
         match event {
             BusEvent::Missed { reason } => {
-                metrics::counter!("starling_bus_missed_total", "reason" => reason).increment(1);
                 tracing::info!(reason, "messages of other nodes may have been missed");
                 shared.registration.lost();
                 shared.delivery.compare_all(&shared);

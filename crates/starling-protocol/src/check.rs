@@ -26,6 +26,10 @@ impl Command {
                     MAX_MEMBERS_PER_COMMAND,
                 )?;
                 match &create.name {
+                    Some(name) if name.chars().any(char::is_control) => Err(Error::new(
+                        ErrorCode::Invalid,
+                        "`name` must not hold control characters",
+                    )),
                     Some(name) => visible("name", name, MAX_NAME_CHARS),
                     None => Ok(()),
                 }

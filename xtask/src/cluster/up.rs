@@ -9,11 +9,13 @@ use starling_cluster::{Cluster, ClusterConfig, Data, Profile, build_node, develo
 use super::watch::Watch;
 use super::{UpArgs, lock};
 use crate::interrupt::Interrupt;
+use crate::setup;
 
 pub(super) async fn run(args: UpArgs) -> Result<ExitCode> {
     let mut interrupt = Interrupt::new()?;
     let lock = lock()?;
     refuse_a_second()?;
+    setup::run()?;
     // Dropping the start of a cluster, or of its build, ends what was begun.
     let cluster = tokio::select! {
         cluster = Box::pin(start(&args)) => cluster?,

@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use starling_protocol::limits::{
-    DEFAULT_HISTORY_LIMIT, DEFAULT_LIST_LIMIT, MAX_HISTORY_LIMIT, MAX_LIST_LIMIT, MAX_MEMBERS_PER_COMMAND,
-    MAX_NAME_CHARS, MAX_TEXT_CHARS,
-};
+use starling_protocol::limits::{DEFAULT_HISTORY_LIMIT, DEFAULT_LIST_LIMIT};
 use starling_protocol::{
     ClientId, Command, Conversations, Create, Delivered, Error, ErrorCode, History, HistoryPage, Kind, List,
     Member, Reply, Role, Sent, Seq, UserId,
@@ -14,10 +11,17 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::Outbox;
+use crate::event::entry_weight;
 use crate::sequencer::{Answer, Change, Operation, Outcome};
 use crate::shared::Shared;
 use crate::standing::{self, Standing, direct_id, group_id};
 use crate::time::unix_millis;
+
+/// A page of history or of the list ends here even where its limit allows more: a reply is one frame, and what
+/// waits for a client is bounded in bytes.
+const MAX_PAGE_BYTES: usize = 256 << 10;
+/// Of an entry besides its variable part.
+const ENTRY_OVERHEAD: usize = 256;
 
 fn invalid(message: impl Into<String>) -> Error {
     Error::new(ErrorCode::Invalid, message)
@@ -37,7 +41,6 @@ pub(crate) async fn submit(
     let (mut lamport, mut look_up, mut client_id) = (0, false, None);
     let (conversation, change) = match command {
         Command::Send(send) => {
-            check_text(&send.text)?;
             if send.sender.is_some_and(|sender| sender != *user) {
                 return Err(Error::new(
                     ErrorCode::Forbidden,
@@ -50,10 +53,7 @@ pub(crate) async fn submit(
         }
         Command::Join(join) => (join.conversation, Change::Join),
         Command::Leave(leave) => (leave.conversation, Change::Leave),
-        Command::Add(add) => {
-            check_users(&add.users)?;
-            (add.conversation, Change::Add { users: add.users })
-        }
+        Command::Add(add) => (add.conversation, Change::Add { users: add.users }),
         Command::Remove(remove) => (remove.conversation, Change::Remove { user: remove.user }),
         other => return Err(invalid(format!("{} is not a change", other.name()))),
     };
@@ -82,24 +82,6 @@ fn fresh_client_id() -> ClientId {
     }
 }
 
-fn check_text(text: &str) -> Result<(), Error> {
-    if text.trim().is_empty() {
-        return Err(invalid("the text is empty"));
-    }
-    // Counting bytes first keeps long texts cheap to refuse.
-    if text.len() > MAX_TEXT_CHARS && text.chars().count() > MAX_TEXT_CHARS {
-        return Err(invalid(format!("a text has at most {MAX_TEXT_CHARS} characters")));
-    }
-    Ok(())
-}
-
-fn check_users(users: &[UserId]) -> Result<(), Error> {
-    if users.is_empty() || users.len() > MAX_MEMBERS_PER_COMMAND {
-        return Err(invalid(format!("name 1 to {MAX_MEMBERS_PER_COMMAND} users")));
-    }
-    Ok(())
-}
-
 /// What a sender is told of an outcome.
 pub(crate) fn reply_of(outcome: Outcome) -> Reply {
     Reply::Sent(match outcome {
@@ -122,6 +104,7 @@ pub(crate) fn reply_of(outcome: Outcome) -> Reply {
 
 /// Carries out a command and waits for its outcome.
 pub(crate) async fn execute(shared: &Arc<Shared>, user: &UserId, command: Command) -> Result<Reply, Error> {
+    command.check()?;
     match command {
         Command::Send(_) | Command::Join(_) | Command::Leave(_) | Command::Add(_) | Command::Remove(_) => {
             let (sender, outcome) = oneshot::channel();
@@ -149,17 +132,7 @@ fn no_answer() -> Error {
 }
 
 async fn create(shared: &Arc<Shared>, user: &UserId, create: Create) -> Result<Reply, Error> {
-    if create.members.len() > MAX_MEMBERS_PER_COMMAND {
-        return Err(invalid(format!("name at most {MAX_MEMBERS_PER_COMMAND} members")));
-    }
     let name = create.name.map(|name| name.trim().to_owned());
-    let is_name = |name: &String| {
-        (1..=MAX_NAME_CHARS).contains(&name.chars().count()) && !name.chars().any(char::is_control)
-    };
-    if !name.as_ref().is_none_or(is_name) {
-        let message = format!("a name has 1 to {MAX_NAME_CHARS} characters and no control characters");
-        return Err(invalid(message));
-    }
     let client_id = create.client_id.unwrap_or_else(fresh_client_id);
     let (id, role) = match (create.kind, create.members.as_slice()) {
         (Kind::Group, _) => (group_id(user, client_id.as_str()), Role::Admin),
@@ -212,9 +185,6 @@ async fn create(shared: &Arc<Shared>, user: &UserId, create: Create) -> Result<R
 
 async fn history(shared: &Arc<Shared>, user: &UserId, history: History) -> Result<Reply, Error> {
     let limit = history.limit.unwrap_or(DEFAULT_HISTORY_LIMIT);
-    if !(1..=MAX_HISTORY_LIMIT).contains(&limit) {
-        return Err(invalid(format!("limit is 1 to {MAX_HISTORY_LIMIT}")));
-    }
     if history.before.is_some() && history.after.is_some() {
         return Err(invalid("give before or after, not both"));
     }
@@ -229,16 +199,19 @@ async fn history(shared: &Arc<Shared>, user: &UserId, history: History) -> Resul
     };
     let (entries, more) = match history.after {
         Some(after) => {
-            let entries = ports
+            let mut entries = ports
                 .log
                 .read(&history.conversation, after.min(end), end, limit)
                 .await?;
+            entries.truncate(fitting(entries.iter().map(|entry| entry_weight(entry))));
             let more = entries.last().is_some_and(|last| last.seq < end);
             (entries, more)
         }
         None => {
             let before = history.before.unwrap_or(Seq::MAX).min(end + 1);
-            let entries = ports.log.read_back(&history.conversation, before, limit).await?;
+            let mut entries = ports.log.read_back(&history.conversation, before, limit).await?;
+            let fitting = fitting(entries.iter().rev().map(|entry| entry_weight(entry)));
+            entries.drain(..entries.len().saturating_sub(fitting));
             let more = entries.first().is_some_and(|first| first.seq > 1);
             (entries, more)
         }
@@ -248,22 +221,37 @@ async fn history(shared: &Arc<Shared>, user: &UserId, history: History) -> Resul
 
 async fn list(shared: &Arc<Shared>, user: &UserId, list: List) -> Result<Reply, Error> {
     let limit = list.limit.unwrap_or(DEFAULT_LIST_LIMIT);
-    if !(1..=MAX_LIST_LIMIT).contains(&limit) {
-        return Err(invalid(format!("limit is 1 to {MAX_LIST_LIMIT}")));
-    }
     let limit = limit as usize;
     let memberships = shared
         .ports
         .directory
         .memberships(user, list.after.as_ref(), limit)
         .await?;
-    let next = match memberships.last() {
+    let mut next = match memberships.last() {
         Some(last) if memberships.len() == limit => Some(last.conversation.clone()),
         _ => None,
     };
     let listed = standing::list(&shared.ports, &memberships).await?;
-    let conversations = listed.into_iter().map(|listed| listed.summary).collect();
+    let mut conversations: Vec<_> = listed.into_iter().map(|listed| listed.summary).collect();
+    let weights = conversations
+        .iter()
+        .map(|summary| summary.last.as_ref().map_or(0, |last| entry_weight(last)));
+    let fitting = fitting(weights);
+    if fitting < conversations.len() {
+        conversations.truncate(fitting);
+        next = conversations.last().map(|last| last.id.clone());
+    }
     Ok(Reply::Conversations(Conversations { conversations, next }))
+}
+
+/// How many of these, one at least, go into one reply.
+fn fitting(weights: impl Iterator<Item = usize>) -> usize {
+    let mut sum = 0;
+    let fits = weights.take_while(|weight| {
+        sum += ENTRY_OVERHEAD + weight;
+        sum <= MAX_PAGE_BYTES
+    });
+    fits.count().max(1)
 }
 
 /// Notes a delivered mark. `known`: the user is known to be a member.

@@ -162,6 +162,9 @@ impl Session {
         if self.outbox.closed().is_some() || self.shared.is_draining() {
             return;
         }
+        if let Err(error) = command.check() {
+            return self.reply(id, Err(error));
+        }
         match command {
             Command::Sync(sync) => self.sync(id, sync),
             Command::Send(_)

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use starling_protocol::limits::MAX_CURSORS;
 use starling_protocol::{
     ConversationId, ConversationState, ConversationSummary, Error, ErrorCode, Reply, Seq, Sync, Synced,
 };
@@ -46,10 +45,6 @@ impl Session {
     /// Starts all streams in a task of their own, since it waits for a slow reader. A later `sync` replaces one
     /// that is under way.
     pub(super) fn sync(self: &Arc<Self>, id: u64, sync: Sync) {
-        if sync.cursors.len() > MAX_CURSORS {
-            let message = format!("name at most {MAX_CURSORS} cursors");
-            return self.reply(id, Err(Error::new(ErrorCode::Invalid, message)));
-        }
         let session = self.clone();
         let mut syncing = self.syncing.lock();
         let before = syncing.take();
