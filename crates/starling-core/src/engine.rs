@@ -142,9 +142,7 @@ impl Engine {
 
     /// Makes the user on first sight. Best effort: nothing depends on it.
     pub async fn saw_user(&self, user: &UserId, name: Option<&str>) {
-        if let Err(unavailable) = self.shared.ports.directory.saw_user(user, name).await {
-            tracing::debug!(%unavailable, "user not noted");
-        }
+        self.shared.users.saw(&self.shared, user, name).await;
     }
 
     /// Probes what the node depends on, each within two seconds.

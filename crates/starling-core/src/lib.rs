@@ -23,6 +23,7 @@ mod settings;
 mod shared;
 mod standing;
 mod time;
+mod users;
 
 pub use auth::{Authenticator, Identity};
 pub use engine::{Engine, Health};

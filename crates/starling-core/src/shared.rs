@@ -17,6 +17,7 @@ use crate::rate::SendAllowance;
 use crate::registration::Registration;
 use crate::sequencer::{Sequencer, Writer};
 use crate::session::Sessions;
+use crate::users::Users;
 
 /// After coordination has failed to answer, batches do without it for this long instead of waiting for its
 /// time-outs one after the other.
@@ -29,6 +30,7 @@ pub(crate) struct Shared {
     pub(crate) sequencer: Sequencer,
     pub(crate) delivery: Delivery,
     pub(crate) sessions: Sessions,
+    pub(crate) users: Users,
     pub(crate) marks: Marks,
     pub(crate) offline: OfflineIndexer,
     pub(crate) allowance: SendAllowance,
@@ -46,6 +48,7 @@ impl Shared {
             sequencer: Sequencer::default(),
             delivery: Delivery::default(),
             sessions: Sessions::default(),
+            users: Users::default(),
             marks: Marks::default(),
             offline: OfflineIndexer::default(),
             allowance: SendAllowance::default(),

@@ -27,11 +27,9 @@ impl FromRequestParts<Arc<Rest>> for Caller {
             .and_then(bearer)
             .ok_or_else(|| unauthenticated("the header is malformed"))?;
         let identity = rest.auth.authenticate(token).await?;
-        if rest.seen.is_news(&identity.user, identity.name.as_deref()) {
-            rest.engine
-                .saw_user(&identity.user, identity.name.as_deref())
-                .await;
-        }
+        rest.engine
+            .saw_user(&identity.user, identity.name.as_deref())
+            .await;
         Ok(Self(identity.user))
     }
 }

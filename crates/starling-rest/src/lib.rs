@@ -17,7 +17,6 @@ mod openapi;
 mod probes;
 mod readiness;
 mod rest;
-mod seen;
 
 pub use openapi::openapi;
 pub use rest::{CorsOrigin, Departure, RenderMetrics, Rest, RestSettings, router};

@@ -17,7 +17,6 @@ use utoipa_axum::routes;
 
 use crate::error::ApiError;
 use crate::readiness::Readiness;
-use crate::seen::Seen;
 use crate::{conversations, entries, members, observe, openapi, probes};
 
 /// Renders the node's metrics in Prometheus' text format.
@@ -54,7 +53,6 @@ pub struct Rest {
     pub(crate) auth: Arc<dyn Authenticator>,
     pub(crate) settings: RestSettings,
     pub(crate) readiness: Readiness,
-    pub(crate) seen: Seen,
     pub(crate) departure: Departure,
 }
 
@@ -82,7 +80,6 @@ impl Rest {
             auth,
             settings,
             readiness,
-            seen: Seen::default(),
             departure: Departure::default(),
         }
     }

@@ -58,7 +58,7 @@ impl Session {
                 "the node is going away: connect to another one",
             ));
         }
-        shared.ports.directory.saw_user(&user, name).await?;
+        shared.users.saw(shared, &user, name).await;
         let session = Arc::new(Self {
             shared: shared.clone(),
             user,
