@@ -40,7 +40,8 @@ import encoding from 'k6/encoding';
 import exec from 'k6/execution';
 import http from 'k6/http';
 import { Counter, Rate, Trend } from 'k6/metrics';
-import { WebSocket } from 'k6/websockets';
+// The name that k6 1.1 knows; later versions also call it k6/websockets.
+import { WebSocket } from 'k6/experimental/websockets';
 
 const FRONT = (__ENV.FRONT || 'http://127.0.0.1:8080').replace(/\/+$/, '');
 const SECRET = __ENV.TOKEN_SECRET || '';

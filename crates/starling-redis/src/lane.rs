@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use fred::clients::Client;
 use fred::error::{Error, ErrorKind};
-use fred::interfaces::{ClientLike, EventInterface};
+use fred::interfaces::{ClientLike, ClusterInterface, EventInterface};
 use fred::types::ConnectHandle;
 use fred::types::config::Options;
 use tokio::sync::Notify;
@@ -25,6 +25,8 @@ use crate::{RedisError, RedisSettings};
 
 /// How often an idle connection is tried.
 const IDLE: Duration = Duration::from_secs(1);
+/// How long closing may take. fred waits for what is under way; a server that is stopped would keep it for ever.
+pub(crate) const QUIT: Duration = Duration::from_secs(1);
 
 pub(crate) struct Lane {
     client: Client,
@@ -33,8 +35,8 @@ pub(crate) struct Lane {
     answered: AtomicU64,
     silent: AtomicBool,
     probe: Notify,
+    look_again: Notify,
     probe_timeout: Duration,
-    operation_timeout: Duration,
 }
 
 impl Lane {
@@ -44,9 +46,8 @@ impl Lane {
         settings: &RedisSettings,
     ) -> Result<(Arc<Self>, ConnectTask), RedisError> {
         let client = connections.commands();
-        let task = timeout(settings.connect_timeout * 3, client.init())
+        let task = ConnectTask::start(&client, settings.connect_timeout * 3)
             .await
-            .map_err(|_| RedisError::Connect("it took too long".to_owned()))?
             .map_err(|e| RedisError::Connect(e.to_string()))?;
         let lane = Self {
             client,
@@ -54,10 +55,10 @@ impl Lane {
             answered: AtomicU64::new(0),
             silent: AtomicBool::new(false),
             probe: Notify::new(),
+            look_again: Notify::new(),
             probe_timeout: silence(settings) + settings.command_timeout,
-            operation_timeout: settings.command_timeout,
         };
-        Ok((Arc::new(lane), ConnectTask(task)))
+        Ok((Arc::new(lane), task))
     }
 
     /// Whether it is worth sending something.
@@ -73,6 +74,11 @@ impl Lane {
     /// The servers to which it is connected, as far as is known.
     pub(crate) fn servers(&self) -> Vec<fred::types::config::Server> {
         self.client.active_connections()
+    }
+
+    /// Looks anew at which server of the cluster has which slots.
+    pub(crate) fn look_again(&self) {
+        self.look_again.notify_one();
     }
 
     /// Draws the conclusions from the outcome of a command that was sent at `sent`.
@@ -113,8 +119,7 @@ impl Lane {
         loop {
             tokio::select! {
                 () = closing.wait() => {
-                    // `quit` waits for what is under way; a server that is stopped would keep it for ever.
-                    let _ = timeout(self.operation_timeout, self.client.quit()).await;
+                    let _ = timeout(QUIT, self.client.quit()).await;
                     return;
                 }
                 ended = &mut task.0 => {
@@ -123,7 +128,6 @@ impl Lane {
                     self.silent.store(true, Ordering::Relaxed);
                     tokio::time::sleep(IDLE.mul_f64(rand::random_range(0.2..0.5))).await;
                     task = ConnectTask(self.client.connect());
-                    reconnects = self.client.reconnect_rx();
                 }
                 event = reconnects.recv() => match event {
                     Ok(_) | Err(RecvError::Lagged(_)) => {
@@ -134,6 +138,11 @@ impl Lane {
                     // Replaced by `quit`, which comes with `closing`.
                     Err(RecvError::Closed) => tokio::time::sleep(IDLE).await,
                 },
+                () = self.look_again.notified() => {
+                    if let Ok(Err(e)) = timeout(self.probe_timeout, self.client.sync_cluster()).await {
+                        tracing::debug!(error = %e, "cannot look at the cluster");
+                    }
+                }
                 () = self.probe.notified() => self.probe(&interruptions, &mut task).await,
                 () = tokio::time::sleep(IDLE) => {
                     if self.silent.load(Ordering::Relaxed) || self.idle() {
@@ -165,9 +174,11 @@ impl Lane {
             }
             Err(e) if *e.kind() == ErrorKind::Timeout => {
                 self.silent.store(true, Ordering::Relaxed);
-                // fred's task is stuck, or has not noticed.
-                tracing::warn!("a redis connection is dead; starting it anew");
-                task.0.abort();
+                // Otherwise fred has noticed, and is at it.
+                if self.client.is_connected() {
+                    tracing::warn!("a redis connection is dead; starting it anew");
+                    task.0.abort();
+                }
             }
             Err(e) => tracing::debug!(error = %e, "redis probe failed"),
         }
@@ -176,6 +187,18 @@ impl Lane {
 
 /// Runs a connection; ends with this value.
 pub(crate) struct ConnectTask(pub(crate) ConnectHandle);
+
+impl ConnectTask {
+    /// Connects, within `limit`.
+    pub(crate) async fn start(client: &Client, limit: Duration) -> Result<Self, Error> {
+        if let Ok(connected) = timeout(limit, client.init()).await {
+            return connected.map(Self);
+        }
+        // fred's task is still at it, on its own; it finds this when it is through.
+        let _ = timeout(QUIT, client.quit()).await;
+        Err(Error::new(ErrorKind::Timeout, "connecting took too long"))
+    }
+}
 
 impl Drop for ConnectTask {
     fn drop(&mut self) {

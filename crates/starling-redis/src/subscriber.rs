@@ -27,7 +27,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::closing::Closing;
 use crate::connections::Connections;
-use crate::lane::{ConnectTask, Lane};
+use crate::lane::{ConnectTask, Lane, QUIT};
 use crate::{RedisError, RedisSettings};
 
 /// How often the connection is tried.
@@ -183,7 +183,7 @@ impl Subscriber {
             let client = connection.client.clone();
             match self.hear(connection, &mut closing).await {
                 End::Closing => {
-                    let _ = timeout(self.command_timeout, client.quit()).await;
+                    let _ = timeout(QUIT, client.quit()).await;
                     return;
                 }
                 End::Broken(reason) => tracing::warn!(reason, "the redis subscription broke"),
@@ -217,10 +217,7 @@ impl Subscriber {
         let server = self.server()?;
         let client = self.connections.subscriber(server);
         let messages = client.message_rx();
-        let task = timeout(self.connect_timeout * 2, client.init())
-            .await
-            .map_err(|_| Error::new(ErrorKind::Timeout, "connecting took too long"))??;
-        let task = ConnectTask(task);
+        let task = ConnectTask::start(&client, self.connect_timeout * 3).await?;
         // Only with RESP3 may commands go between the messages. Not in fred's configuration, which would make
         // it send the password in a form that cannot hold blanks or quotes.
         let limited = client.with_options(&Options {
@@ -264,7 +261,7 @@ impl Subscriber {
         }
         let mut pulse = Box::pin(pulse(
             &client,
-            self.connections.is_cluster(),
+            self.connections.is_cluster().then(|| self.lanes.clone()),
             self.command_timeout * 2,
         ));
         loop {
@@ -310,7 +307,6 @@ impl Subscriber {
         }
         let Order { channel, into, done } = order;
         let old = self.wanted.replace(Wanted { channel, into });
-        self.owed = None;
         let _ = done.send(());
         match (old, &self.wanted) {
             (Some(old), Some(new)) if old.channel != new.channel => client.unsubscribe(old.channel).await,
@@ -358,32 +354,63 @@ async fn subscribe(client: &Client, channel: &str, limit: Duration) -> Result<()
 }
 
 /// Tries the connection again and again; ends when it does not work.
-async fn pulse(client: &Client, is_cluster: bool, limit: Duration) -> Error {
+///
+/// In a cluster it also tells the lanes when servers have changed roles. They find that out by themselves when
+/// they are redirected or a connection breaks, but not from a master that just hangs: fred takes a connection
+/// that is written to for one that works.
+async fn pulse(client: &Client, cluster: Option<Vec<Arc<Lane>>>, limit: Duration) -> Error {
     let limited = client.with_options(&Options {
         timeout: Some(limit),
         ..Options::default()
     });
-    let mut unwell = 0;
+    let (mut unwell, mut epoch) = (0, None);
     loop {
-        sleep(PULSE).await;
-        if !is_cluster {
+        let Some(lanes) = &cluster else {
+            sleep(PULSE).await;
             match limited.ping::<()>(None).await {
-                Ok(()) => continue,
-                Err(e) => return e,
+                Err(e) if is_broken(&e) => return e,
+                _ => continue,
             }
-        }
-        // A server that is cut off from its cluster answers, but hears nothing that is published elsewhere.
+        };
         let info = CustomCommand::new_static("CLUSTER", ClusterHash::FirstKey, false);
-        match limited.custom::<String, _>(info, vec!["INFO"]).await {
-            Ok(info) if info.contains("cluster_state:ok") => unwell = 0,
-            Ok(_) if unwell < 5 => unwell += 1,
-            Ok(_) => {
-                return Error::new(
-                    ErrorKind::Cluster,
-                    "the server is cut off, or its cluster is down",
-                );
+        let info = match limited.custom::<String, _>(info, vec!["INFO"]).await {
+            Ok(info) => info,
+            Err(e) if is_broken(&e) => return e,
+            // It may not ask, but it was answered.
+            Err(_) => {
+                sleep(PULSE).await;
+                continue;
             }
-            Err(e) => return e,
+        };
+        // A server that is cut off from its cluster answers, but hears nothing that is published elsewhere.
+        unwell = if info.contains("cluster_state:ok") {
+            0
+        } else {
+            unwell + 1
+        };
+        if unwell > 5 {
+            return Error::new(
+                ErrorKind::Cluster,
+                "the server is cut off, or its cluster is down",
+            );
         }
+        // Raised by every failover. What happened before it is read for the first time is not known either.
+        let current = info
+            .lines()
+            .find_map(|line| line.strip_prefix("cluster_current_epoch:"))
+            .map(str::to_owned);
+        if epoch != current {
+            lanes.iter().for_each(|lane| lane.look_again());
+            epoch = current;
+        }
+        sleep(PULSE).await;
     }
+}
+
+/// Whether nothing was answered, rather than something unpleasant.
+fn is_broken(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::Timeout | ErrorKind::IO | ErrorKind::Canceled | ErrorKind::Protocol
+    )
 }

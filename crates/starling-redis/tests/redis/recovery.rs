@@ -136,6 +136,15 @@ fn methods() -> Vec<(&'static str, Method)> {
     ]
 }
 
+/// Every method works.
+pub(crate) async fn all_work(redis: &Redis) {
+    for (name, method) in methods() {
+        method(redis.clone())
+            .await
+            .unwrap_or_else(|e| panic!("{name}: {e}"));
+    }
+}
+
 /// Every method fails, within the bound.
 async fn all_fail(redis: &Redis, bound: Duration) {
     let calls = methods().into_iter().map(async |(name, method)| {
@@ -195,13 +204,20 @@ async fn a_flush_is_seen(deployment: Deployment) {
 
 async fn a_killed_subscription_is_noticed(deployment: Deployment) {
     let mut node = Node::start(&deployment).await;
-    for _ in 0..3 {
+    for _ in 0..5 {
         node.echo("before").await;
-        deployment.cli_everywhere(&["CLIENT", "KILL", "TYPE", "pubsub"]);
+        // Only there: it comes back on another server, perhaps before that one's turn.
+        let server = deployment.servers.iter().find(|server| hears_at(server)).unwrap();
+        server.cli(&["CLIENT", "KILL", "TYPE", "pubsub"]);
         assert_eq!(node.missed().await, "resubscribed");
         // In force by now: the first message after the notice is heard.
         node.echo("after").await;
     }
+}
+
+/// Whether someone hears through this server.
+fn hears_at(server: &Server) -> bool {
+    server.cli(&["CLIENT", "LIST", "TYPE", "pubsub"]).contains("cmd=")
 }
 
 async fn killed_command_connections_are_noticed(deployment: Deployment) {
@@ -343,9 +359,8 @@ async fn a_failover_of_the_cluster_is_survived() {
     for _ in 0..6 {
         nodes.push(Node::start(&deployment).await);
     }
-    let hears_there = |server: &Server| server.cli(&["CLIENT", "LIST", "TYPE", "pubsub"]).contains("cmd=");
     eventually("each master has a subscriber", async || {
-        if deployment.servers[..3].iter().all(hears_there) {
+        if deployment.servers[..3].iter().all(hears_at) {
             return true;
         }
         nodes.push(Node::start(&deployment).await);
@@ -376,6 +391,61 @@ async fn a_failover_of_the_cluster_is_survived() {
     for node in &mut nodes {
         recovers(node).await;
     }
+}
+
+/// A master that hangs, rather than dies, answers nothing and breaks no connection.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failover_from_a_hanging_master_is_survived() {
+    let deployment = Deployment::cluster(true).await;
+    // So that the others do not even refuse anything meanwhile.
+    deployment.cli_everywhere(&["CONFIG", "SET", "cluster-require-full-coverage", "no"]);
+    let mut node = Node::start(&deployment).await;
+    deployment.servers[0].signal(Signal::SIGSTOP);
+    let stopped = Instant::now();
+    // Traffic for all masters, all the time.
+    let traffic = tokio::spawn({
+        let redis = node.redis.clone();
+        async move {
+            loop {
+                let token = starling_core::ports::LeaseToken {
+                    incarnation: Incarnation::fresh(),
+                    claim: 1,
+                };
+                let redis = redis.clone();
+                tokio::spawn(async move { redis.reserve(&conversation(), &token, 1).await });
+                sleep(Duration::from_millis(5)).await;
+            }
+        }
+    });
+    recovers(&mut node).await;
+    let mut in_a_row = 0;
+    while in_a_row < 200 {
+        let outcome = node.redis.reserve(&conversation(), &node.token(1), 1).await;
+        in_a_row = if outcome.is_ok() { in_a_row + 1 } else { 0 };
+        assert!(
+            stopped.elapsed() < Duration::from_secs(30),
+            "{:?}",
+            stopped.elapsed()
+        );
+    }
+    traffic.abort();
+    deployment.servers[0].signal(Signal::SIGCONT);
+    recovers(&mut node).await;
+}
+
+/// It answers, but hears nothing that is published elsewhere.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_fell_out_of_its_cluster_is_left() {
+    let deployment = Deployment::cluster(false).await;
+    let mut node = Node::start(&deployment).await;
+    let out = deployment.servers.iter().position(hears_at).unwrap();
+    let slots = [["0", "5460"], ["5461", "10922"], ["10923", "16383"]][out];
+    deployment.servers[out].cli(&["CLUSTER", "DELSLOTSRANGE", slots[0], slots[1]]);
+    assert_eq!(node.missed().await, "resubscribed");
+    assert!(!hears_at(&deployment.servers[out]));
+    let channel = format!("node:{{{}}}", node.incarnation);
+    deployment.servers[(out + 1) % 3].cli(&["PUBLISH", &channel, "hello"]);
+    assert_eq!(node.payload().await, "hello");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

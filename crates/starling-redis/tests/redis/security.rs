@@ -7,7 +7,7 @@ use starling_core::ports::{Bus, Leases, Reservation};
 use starling_redis::{Redis, RedisError, RedisSettings};
 
 use crate::server::{Server, free_port};
-use crate::support::{Node, conversation};
+use crate::support::{Node, connect_with, conversation};
 
 async fn works(settings: RedisSettings) {
     let (mut node, id) = (Node::start_with(settings).await, conversation());
@@ -44,11 +44,21 @@ async fn a_password_comes_with_the_url() {
     )))
     .await;
 
-    server.cli(&["ACL", "SETUSER", "starling", "on", ">secret", "~*", "&*", "+@all"]);
+    // As docs/redis.md says.
+    let mut rules = vec!["ACL", "SETUSER", "starling", "on", ">secret"];
+    rules.extend(
+        "~lock:* ~seq:* ~waiters:* ~polls:* ~route:* ~alive:* ~user:* ~queue:* ~rate:* &node:*".split(' '),
+    );
+    rules
+        .extend("-@all +@connection +@pubsub +@scripting +@read +@write +@hash +@set +@sortedset".split(' '));
+    rules.extend("+@string +@keyspace -@dangerous +info +time +cluster|info +cluster|slots".split(' '));
+    server.cli(&rules);
     works(RedisSettings::new(format!(
         "redis://starling:secret@127.0.0.1:{port}/3"
     )))
     .await;
+    let settings = RedisSettings::new(format!("redis://starling:secret@127.0.0.1:{port}"));
+    crate::recovery::all_work(&connect_with(settings).await).await;
 
     for credentials in ["", ":wrong@", "starling:wrong@", "nobody:secret@"] {
         let error = fails(RedisSettings::new(format!(

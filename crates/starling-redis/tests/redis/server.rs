@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Weak};
 
 use nix::sys::signal::{Signal, kill};
@@ -235,12 +236,20 @@ impl Deployment {
     }
 }
 
+/// A port on which nobody listens, and that the system gives to no outgoing connection: those are from 32768 up,
+/// and a server that is started again needs its port again.
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    const PORTS: std::ops::Range<u16> = 11_000..32_000;
+    loop {
+        let _ = NEXT.compare_exchange(0, rand::random_range(PORTS), Ordering::Relaxed, Ordering::Relaxed);
+        let port = NEXT.fetch_add(1, Ordering::Relaxed);
+        if !PORTS.contains(&port) {
+            NEXT.store(0, Ordering::Relaxed);
+        } else if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// From the PATH, or where `cargo xtask setup` puts it.
