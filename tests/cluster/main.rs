@@ -7,6 +7,10 @@
     clippy::unwrap_used,
     reason = "a test that cannot go on should panic where it stands"
 )]
+#![allow(
+    clippy::print_stdout,
+    reason = "what a fault run went through is of interest, not only that it passed"
+)]
 
 mod bad_input;
 mod cluster_redis;

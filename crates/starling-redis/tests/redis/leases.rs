@@ -44,6 +44,14 @@ fn commit(node: &Node, id: &ConversationId, claim: u64, head: Seq, then: AfterCo
     })
 }
 
+/// Nobody is forgotten, and nothing that was handed over expires, while a busy machine is slow.
+async fn patient_node(deployment: &Deployment) -> Node {
+    let mut settings = RedisSettings::new(deployment.url());
+    settings.poll_interval = Duration::from_secs(10);
+    settings.handover_ttl = Duration::from_secs(10);
+    Node::start_with(settings).await
+}
+
 async fn reserve(node: &Node, id: &ConversationId, claim: u64) -> Reservation {
     node.redis.reserve(id, &node.token(claim), 1).await.unwrap()
 }
@@ -124,10 +132,7 @@ async fn a_free_lease_is_granted_with_the_marks_before(deployment: &Deployment) 
 }
 
 async fn waiters_are_served_in_order_of_arrival(deployment: &Deployment) {
-    let mut settings = RedisSettings::new(deployment.url());
-    // Nobody is forgotten while the test is slow.
-    settings.poll_interval = Duration::from_secs(10);
-    let node = Node::start_with(settings).await;
+    let node = patient_node(deployment).await;
     let id = conversation();
     assert!(is_granted(&node, &id, 1).await);
     for claim in [2, 3, 4, 3, 2] {
@@ -159,9 +164,9 @@ async fn waiters_are_served_in_order_of_arrival(deployment: &Deployment) {
 
 async fn the_heir_hears_the_batch_and_then_the_handover(deployment: &Deployment) {
     let (mut a, mut b, mut c) = (
-        Node::start(deployment).await,
-        Node::start(deployment).await,
-        Node::start(deployment).await,
+        patient_node(deployment).await,
+        patient_node(deployment).await,
+        patient_node(deployment).await,
     );
     let id = conversation();
     for node in [&a, &b, &c] {
@@ -242,7 +247,10 @@ async fn a_handover_that_is_not_claimed_expires(deployment: &Deployment) {
 }
 
 async fn a_waiter_that_stopped_polling_is_passed_over(deployment: &Deployment) {
-    let node = Node::start(deployment).await;
+    let mut settings = RedisSettings::new(deployment.url());
+    settings.poll_interval = Duration::from_millis(400);
+    settings.handover_ttl = Duration::from_secs(10);
+    let node = Node::start_with(settings).await;
     let id = conversation();
     assert!(is_granted(&node, &id, 1).await);
     assert_eq!(reserve(&node, &id, 2).await, Reservation::Waiting);
@@ -337,8 +345,8 @@ async fn an_expired_lease_is_lost(deployment: &Deployment) {
 
 async fn a_lease_is_kept_and_renewed(deployment: &Deployment) {
     let (node, other, id) = (
-        Node::start(deployment).await,
-        Node::start(deployment).await,
+        patient_node(deployment).await,
+        patient_node(deployment).await,
         conversation(),
     );
     let lock = format!("lock:conversation:{{{id}}}");
@@ -369,8 +377,8 @@ async fn a_lease_is_kept_and_renewed(deployment: &Deployment) {
 
 async fn a_lease_is_yielded_only_to_someone(deployment: &Deployment) {
     let (node, mut other, id) = (
-        Node::start(deployment).await,
-        Node::start(deployment).await,
+        patient_node(deployment).await,
+        patient_node(deployment).await,
         conversation(),
     );
     assert!(is_granted(&node, &id, 1).await);
@@ -401,9 +409,9 @@ async fn a_lease_is_yielded_only_to_someone(deployment: &Deployment) {
 
 async fn a_claim_can_be_abandoned(deployment: &Deployment) {
     let (a, b, c, id) = (
-        Node::start(deployment).await,
-        Node::start(deployment).await,
-        Node::start(deployment).await,
+        patient_node(deployment).await,
+        patient_node(deployment).await,
+        patient_node(deployment).await,
         conversation(),
     );
     assert!(is_granted(&a, &id, 1).await);

@@ -1,0 +1,118 @@
+//! What is queued: looked up, refused early, or given up.
+
+use std::collections::VecDeque;
+
+use tokio::time::Instant;
+
+use super::{Actor, give_up_one};
+use crate::ports::Unavailable;
+use crate::sequencer::operation::{Operation, Outcome};
+use crate::sequencer::rules::{Verdict, judge};
+
+impl Actor {
+    /// Answers what is past its deadline, and what came behind it by the same connection (I5).
+    pub(super) fn give_up_late(&mut self) {
+        let now = Instant::now();
+        while let Some(late) = self.queue.iter().position(|operation| operation.deadline <= now) {
+            self.give_up(late);
+        }
+    }
+
+    pub(super) fn give_up(&mut self, index: usize) {
+        let Some(first) = self.queue.remove(index) else {
+            return;
+        };
+        metrics::counter!("starling_operations_given_up_total").increment(1);
+        let origin = first.origin.clone();
+        give_up_one(first);
+        let (behind, rest): (VecDeque<_>, _) = std::mem::take(&mut self.queue)
+            .into_iter()
+            .enumerate()
+            .partition(|(at, operation)| *at >= index && operation.same_origin(&origin));
+        self.queue = rest.into_iter().map(|(_, operation)| operation).collect();
+        for (_, operation) in behind {
+            give_up_one(operation);
+        }
+    }
+
+    /// Answers what turns out to be stored already.
+    pub(super) async fn look_up(&mut self) -> Result<(), Unavailable> {
+        let keys: Vec<_> = self
+            .queue
+            .iter()
+            .filter(|operation| operation.look_up)
+            .map(Operation::key)
+            .collect();
+        if keys.is_empty() {
+            return Ok(());
+        }
+        // What is known to be taken *before* the lookup: only slots up to here prove an absence.
+        let known = self.state.as_ref().map_or(0, |state| state.mark.seq);
+        let found = self.shared.ports.log.find(&self.id, &keys).await?;
+        for entry in &found {
+            self.recent.note(entry);
+        }
+        let mut rest = VecDeque::with_capacity(self.queue.len());
+        for mut operation in std::mem::take(&mut self.queue) {
+            if operation.look_up {
+                if let Some(entry) = self.recent.find(&operation.key()) {
+                    operation.answer(&Ok(Outcome::Stored(entry)));
+                    continue;
+                }
+                operation.look_up = false;
+                operation.absent_as_of = known;
+            }
+            rest.push_back(operation);
+        }
+        self.queue = rest;
+        Ok(())
+    }
+
+    /// Refuses, without taking the lease, what may not be at the log's present head. Nothing that can be
+    /// refused takes a seq, and a stranger's sends do not make a node take leases.
+    pub(super) async fn refuse_early(&mut self) -> Result<(), Unavailable> {
+        if self.state.is_none() {
+            self.read_head().await?;
+        }
+        self.follow_deliveries();
+        if self.may_proceed() {
+            return Ok(());
+        }
+        // The state that says no may be old: ask the log.
+        self.read_head().await?;
+        let Some(state) = &self.state else { return Ok(()) };
+        let mut rest = VecDeque::with_capacity(self.queue.len());
+        let mut changes_ahead = false;
+        for operation in std::mem::take(&mut self.queue) {
+            if changes_ahead || operation.tried.is_some() {
+                rest.push_back(operation);
+                continue;
+            }
+            match judge(&operation, state) {
+                Verdict::Refuse(error) => operation.answer(&Err(error)),
+                Verdict::Unchanged => operation.answer(&Ok(Outcome::Unchanged(self.id.clone(), state.mark))),
+                Verdict::Message => rest.push_back(operation),
+                Verdict::Change(_) => {
+                    changes_ahead = true;
+                    rest.push_back(operation);
+                }
+            }
+        }
+        self.queue = rest;
+        Ok(())
+    }
+
+    /// Whether all that is queued may be appended as far as this node knows.
+    pub(super) fn may_proceed(&self) -> bool {
+        let Some(state) = &self.state else { return false };
+        for operation in &self.queue {
+            match judge(operation, state) {
+                // Those behind it have to be judged after it.
+                Verdict::Change(_) => return true,
+                Verdict::Message => {}
+                Verdict::Refuse(_) | Verdict::Unchanged => return false,
+            }
+        }
+        true
+    }
+}
