@@ -54,7 +54,7 @@ async fn rotate_page(
     if behind.is_empty() {
         return Ok(last);
     }
-    // Marks are written about once a second: only what stays behind was left behind.
+    // Marks are written every few seconds: only what stays behind was left behind.
     sleep(3 * shared.settings.liveness_interval).await;
     let ids: Vec<_> = behind.keys().cloned().collect();
     for record in ports.directory.conversations(&ids).await? {

@@ -21,6 +21,8 @@ use crate::{Outbox, Settings, audit, standing};
 
 /// How often lazy marks and the offline index are written.
 const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
+/// `applied` marks are of use only after a crash, and each is a write: they come with every so many flushes.
+const FLUSHES_PER_APPLIED: u32 = 3;
 /// Messages of other nodes that wait to be taken in; beyond it they are dropped, and heads compared.
 const HEARD: usize = 8_192;
 /// A probe that takes longer has failed.
@@ -202,7 +204,8 @@ impl Engine {
             session.close().await;
         }
         shared.offline.flush(shared).await;
-        shared.marks.flush(shared).await;
+        shared.marks.flush_delivered(shared).await;
+        shared.marks.flush_applied(shared).await;
         if let Err(unavailable) = shared.ports.bus.retire(&shared.incarnation()).await {
             tracing::debug!(%unavailable, "liveness left to expire");
         }
@@ -252,8 +255,11 @@ async fn hear(shared: Arc<Shared>, mut events: mpsc::Receiver<BusEvent>, echo: w
 /// Writes lazy marks and the offline index.
 async fn flush(shared: Arc<Shared>) {
     loop {
-        sleep(FLUSH_INTERVAL).await;
-        shared.offline.flush(&shared).await;
-        shared.marks.flush(&shared).await;
+        for _ in 0..FLUSHES_PER_APPLIED {
+            sleep(FLUSH_INTERVAL).await;
+            shared.offline.flush(&shared).await;
+            shared.marks.flush_delivered(&shared).await;
+        }
+        shared.marks.flush_applied(&shared).await;
     }
 }

@@ -46,8 +46,8 @@ impl Marks {
         }
     }
 
-    /// Writes what has gathered; what cannot be written is kept for the next time.
-    pub(crate) async fn flush(&self, shared: &Shared) {
+    /// Writes the `applied` marks that have gathered; what cannot be written is kept for the next time.
+    pub(crate) async fn flush_applied(&self, shared: &Shared) {
         let applied: Vec<_> = std::mem::take(&mut *self.applied.lock()).into_iter().collect();
         for chunk in applied.chunks(CHUNK) {
             if shared.ports.directory.mark_applied(chunk).await.is_err() {
@@ -56,6 +56,10 @@ impl Marks {
                 }
             }
         }
+    }
+
+    /// The same for `delivered` marks, which also move the offline index.
+    pub(crate) async fn flush_delivered(&self, shared: &Shared) {
         let delivered: Vec<_> = std::mem::take(&mut *self.delivered.lock()).into_iter().collect();
         for chunk in delivered.chunks(CHUNK) {
             let marks: Vec<_> = chunk
