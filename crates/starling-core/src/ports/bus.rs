@@ -1,46 +1,16 @@
 //! Messages between nodes, and which nodes are alive.
 
-use std::fmt;
-use std::sync::Arc;
-
 use async_trait::async_trait;
 use bytes::Bytes;
 use starling_protocol::ConversationId;
 use tokio::sync::mpsc;
 
 use super::Unavailable;
+use super::fresh_id::fresh_id;
 
-/// One life of a node. A new one at every start, and whenever the node's liveness lapsed; never used again.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Incarnation(Arc<str>);
-
-impl Incarnation {
-    /// A fresh one.
-    pub fn fresh() -> Self {
-        Self(uuid::Uuid::now_v7().simple().to_string().into())
-    }
-
-    /// One that another node wrote.
-    pub fn from_wire(value: &str) -> Self {
-        Self(value.into())
-    }
-
-    /// As it stands in keys and channels.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for Incarnation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Debug for Incarnation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
+fresh_id! {
+    /// One life of a node. A new one at every start, and whenever the node's liveness lapsed; never used again.
+    Incarnation
 }
 
 /// What a node hears.

@@ -10,6 +10,7 @@
 
 mod bus;
 mod directory;
+mod fresh_id;
 mod leases;
 mod log;
 mod sessions;

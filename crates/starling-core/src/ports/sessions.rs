@@ -1,45 +1,16 @@
 //! Who is connected where, what waits for those who are not, and limits that hold cluster-wide.
 
-use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use starling_protocol::{ConversationId, Seq, UserId};
 
+use super::fresh_id::fresh_id;
 use super::{Incarnation, Unavailable};
 
-/// One connection, unique in the cluster.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ConnectionId(Arc<str>);
-
-impl ConnectionId {
-    /// A fresh one.
-    pub fn fresh() -> Self {
-        Self(uuid::Uuid::now_v7().simple().to_string().into())
-    }
-
-    /// One that another node wrote.
-    pub fn from_wire(value: &str) -> Self {
-        Self(value.into())
-    }
-
-    /// As it stands in keys.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for ConnectionId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Debug for ConnectionId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
+fresh_id! {
+    /// One connection, unique in the cluster.
+    ConnectionId
 }
 
 /// One entry of a user's session map.
