@@ -28,7 +28,7 @@ mod users;
 pub use auth::{Authenticator, Identity};
 pub use engine::{Engine, Health};
 pub use event::SharedFrame;
-pub use fail_points::WINDOWS;
+pub use fail_points::{WINDOWS, defect, planted};
 pub use outbox::{Drained, Outbox};
 pub use session::Session;
 pub use settings::Settings;
