@@ -4,12 +4,12 @@
 //! conversations (is everything that is stored also applied and announced? A crash in a conversation that
 //! nobody writes to again shows nowhere else).
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use starling_protocol::ConversationId;
 use tokio::time::sleep;
 
+use crate::chance::HashMap;
 use crate::ports::Unavailable;
 use crate::shared::Shared;
 use crate::time::jittered;

@@ -5,6 +5,7 @@
 
 mod audit;
 mod auth;
+mod chance;
 mod delivery;
 mod engine;
 mod event;
@@ -26,6 +27,8 @@ mod time;
 mod users;
 
 pub use auth::{Authenticator, Identity};
+#[cfg(feature = "failpoints")]
+pub use chance::{Seeded, seed_thread};
 pub use engine::{Engine, Health};
 pub use event::SharedFrame;
 pub use fail_points::{WINDOWS, defect, planted};

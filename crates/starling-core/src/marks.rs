@@ -1,10 +1,9 @@
 //! Marks that are written lazily: how far a log is applied, how far a member has it.
 
-use std::collections::HashMap;
-
 use parking_lot::Mutex;
 use starling_protocol::{ConversationId, Seq, UserId};
 
+use crate::chance::HashMap;
 use crate::shared::Shared;
 
 /// Marks of one command.

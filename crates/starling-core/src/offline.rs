@@ -1,11 +1,11 @@
 //! Keeps the offline index: which members were not connected anywhere when something was appended.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use starling_protocol::{ConversationId, Role, Seq, UserId};
 
+use crate::chance::{HashMap, HashSet};
 use crate::shared::Shared;
 
 /// Conversations with more members skip the index: no work per offline member (their stored cursors suffice).

@@ -1,6 +1,5 @@
 //! This node among the others: its liveness, its places on routes and in session maps, and who else lives.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +8,7 @@ use starling_protocol::ConversationId;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::chance::{HashMap, HashSet};
 use crate::ports::{BusEvent, Incarnation, SessionRef};
 use crate::shared::Shared;
 use crate::time::jittered;
@@ -90,7 +90,7 @@ impl Registration {
         mut nodes: Vec<Incarnation>,
     ) -> HashSet<Incarnation> {
         let own = shared.incarnation();
-        let mut dead = HashSet::new();
+        let mut dead = HashSet::default();
         let now = Instant::now();
         {
             let mut seen = self.seen.lock();

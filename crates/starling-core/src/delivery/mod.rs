@@ -5,8 +5,7 @@
 
 mod hub;
 
-use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +15,7 @@ use tokio::time::{Instant, sleep};
 
 pub(crate) use hub::{Attach, Hub, ends};
 
+use crate::chance::{HashMap, Hashing};
 use crate::ports::Unavailable;
 use crate::sequencer::{PAGE, newcomers};
 use crate::session::{self, Session};
@@ -37,14 +37,14 @@ type SharedHub = Arc<Mutex<Hub>>;
 /// The hubs of this node.
 pub(crate) struct Delivery {
     shards: Vec<Mutex<HashMap<ConversationId, SharedHub>>>,
-    hasher: RandomState,
+    hasher: Hashing,
 }
 
 impl Default for Delivery {
     fn default() -> Self {
         Self {
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
-            hasher: RandomState::new(),
+            hasher: Hashing::default(),
         }
     }
 }

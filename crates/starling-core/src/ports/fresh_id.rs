@@ -10,7 +10,7 @@ macro_rules! fresh_id {
         impl $name {
             /// A fresh one.
             pub fn fresh() -> Self {
-                Self(uuid::Uuid::now_v7().simple().to_string().into())
+                Self(crate::chance::fresh_name().into())
             }
 
             /// One that another node wrote.

@@ -1,10 +1,10 @@
 //! A conversation's state at its head: what the next entry is checked against and built on.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use starling_protocol::{Body, ConversationId, Entry, HeadMark, Kind, Role, Seq, UserId};
 
+use crate::chance::HashMap;
 use crate::ports::{Ports, Unavailable};
 
 /// How many entries one read of the log brings.
@@ -26,7 +26,7 @@ impl State {
             mark: HeadMark::default(),
             kind: Kind::Group,
             open: false,
-            members: HashMap::new(),
+            members: HashMap::default(),
         }
     }
 
@@ -54,7 +54,7 @@ impl State {
             mark: head.mark(),
             ..Self::empty()
         };
-        let mut guards = HashMap::new();
+        let mut guards = HashMap::default();
         if let Some(record) = record {
             (state.kind, state.open) = (record.kind, record.open);
             for member in ports.directory.members(id).await? {

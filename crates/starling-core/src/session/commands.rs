@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::Outbox;
+use crate::chance;
 use crate::event::entry_weight;
 use crate::sequencer::{Answer, Change, Operation, Outcome};
 use crate::shared::Shared;
@@ -75,8 +76,7 @@ pub(crate) async fn submit(
 }
 
 fn fresh_client_id() -> ClientId {
-    let id = uuid::Uuid::now_v7().simple().to_string();
-    match ClientId::new(id) {
+    match ClientId::new(chance::fresh_name()) {
         Ok(id) => id,
         Err(_) => unreachable!("a UUID is a valid client id"),
     }

@@ -3,7 +3,6 @@
 mod commands;
 mod stream;
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,6 +12,7 @@ use starling_protocol::{CloseCode, Command, ConversationId, Error, ErrorCode, Re
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
+use crate::chance::HashMap;
 use crate::ports::{Admission, ConnectionId, SessionRef};
 use crate::sequencer::Answer;
 use crate::shared::Shared;
