@@ -30,6 +30,8 @@ struct Subscriber {
     cut: bool,
     /// Payloads to this node that vanish.
     dropping: usize,
+    /// Payloads that wait until the node goes on, if it is stopped.
+    waiting: Option<Vec<Bytes>>,
 }
 
 struct Listening {
@@ -68,6 +70,20 @@ impl Subscribers {
         self.with(node, |subscriber| {
             subscriber.cut = false;
             subscriber.missed(reason);
+        });
+    }
+
+    pub(super) fn stop(&mut self, node: NodeId) {
+        self.with(node, |subscriber| {
+            subscriber.waiting.get_or_insert_default();
+        });
+    }
+
+    pub(super) fn resume(&mut self, node: NodeId) {
+        self.with(node, |subscriber| {
+            for payload in subscriber.waiting.take().unwrap_or_default() {
+                subscriber.deliver(&payload);
+            }
         });
     }
 
@@ -115,6 +131,9 @@ impl Subscribers {
 
 impl Subscriber {
     fn deliver(&mut self, payload: &Bytes) {
+        if let Some(waiting) = &mut self.waiting {
+            return waiting.push(payload.clone());
+        }
         let Some(listening) = self
             .listening
             .as_ref()

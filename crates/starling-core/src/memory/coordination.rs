@@ -323,6 +323,25 @@ impl MemoryNode {
             .listening(self.inner.id)
     }
 
+    /// Stops this node as SIGSTOP does: what it has asked takes effect, the answers wait. So do payloads, as many
+    /// as a subscription keeps.
+    pub(super) fn stop(&self) {
+        self.inner.link.stop();
+        self.inner.shared.state.lock().subscribers.stop(self.inner.id);
+    }
+
+    /// Ends [`MemoryNode::stop`].
+    pub(super) fn resume(&self) {
+        self.inner.link.resume();
+        self.inner.shared.state.lock().subscribers.resume(self.inner.id);
+    }
+
+    /// Kills this node: what it has asked may take effect or not, and it hears of nothing any more.
+    pub(super) fn kill(&self) {
+        self.inner.link.kill();
+        self.inner.shared.state.lock().subscribers.remove(self.inner.id);
+    }
+
     pub(super) fn id(&self) -> NodeId {
         self.inner.id
     }
@@ -338,7 +357,7 @@ impl MemoryNode {
     ) -> Result<T, Unavailable> {
         self.inner
             .link
-            .call(|| operation(&mut self.inner.shared.state.lock(), Instant::now()))
+            .call(|_| operation(&mut self.inner.shared.state.lock(), Instant::now()))
             .await
     }
 }

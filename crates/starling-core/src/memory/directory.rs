@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use starling_protocol::{ConversationId, Seq, UserId};
 
+use super::replicas::Write;
 use super::store::MemoryStore;
 use crate::ports::{ConversationRecord, Directory, Effect, MemberRecord, Unavailable};
 
@@ -66,12 +67,13 @@ impl Directory for MemoryStore {
     async fn apply(&self, effects: &[Effect]) -> Result<(), Unavailable> {
         let cut = self.faults.take_cut_apply();
         let carried_out = &effects[..cut.unwrap_or(effects.len()).min(effects.len())];
-        self.link
-            .call(|| {
-                let tables = &mut self.data.lock().tables;
-                carried_out.iter().for_each(|effect| tables.apply(effect));
-            })
-            .await?;
+        self.writing(|replicas, late| {
+            let arrived = late.map_or(carried_out.len(), |late| late.part(carried_out.len()));
+            for effect in &carried_out[..arrived] {
+                replicas.write(Write::Effect(effect.clone()));
+            }
+        })
+        .await?;
         if cut.is_some() {
             Err(self.link.unavailable("cut off"))
         } else {
@@ -80,34 +82,29 @@ impl Directory for MemoryStore {
     }
 
     async fn mark_applied(&self, marks: &[(ConversationId, Seq)]) -> Result<(), Unavailable> {
-        self.link
-            .call(|| {
-                let tables = &mut self.data.lock().tables;
-                marks
-                    .iter()
-                    .for_each(|(conversation, seq)| tables.mark_applied(conversation, *seq));
-            })
-            .await
+        self.writing(|replicas, _| {
+            for (conversation, seq) in marks {
+                replicas.write(Write::Applied(conversation.clone(), *seq));
+            }
+        })
+        .await
     }
 
     async fn mark_delivered(&self, marks: &[(ConversationId, UserId, Seq)]) -> Result<(), Unavailable> {
-        self.link
-            .call(|| {
-                let tables = &mut self.data.lock().tables;
-                for (conversation, user, seq) in marks {
-                    tables.mark_delivered(conversation, user, *seq);
-                }
-            })
-            .await
+        self.writing(|replicas, _| {
+            for (conversation, user, seq) in marks {
+                replicas.write(Write::Delivered(conversation.clone(), user.clone(), *seq));
+            }
+        })
+        .await
     }
 
     async fn saw_user(&self, user: &UserId, name: Option<&str>) -> Result<(), Unavailable> {
-        self.link
-            .call(|| self.data.lock().tables.saw_user(user, name))
+        self.writing(|replicas, _| replicas.write(Write::User(user.clone(), name.map(str::to_owned))))
             .await
     }
 
     async fn ping(&self) -> Result<(), Unavailable> {
-        self.link.call(|| ()).await
+        self.writing(|_, _| ()).await
     }
 }

@@ -1,14 +1,19 @@
 //! What can go wrong between a node and a service.
 
 use std::collections::VecDeque;
+use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use tokio::sync::Notify;
 
 use crate::ports::Unavailable;
+
+/// How long something stays on its way at most after its sender has died.
+const LINGER: Duration = Duration::from_secs(2);
 
 /// How long a call takes. It takes effect somewhere in between, so that a caller who gives up early may or may
 /// not have had it.
@@ -56,10 +61,30 @@ pub(super) struct Link {
     service: &'static str,
     parent: Option<Arc<Link>>,
     state: Mutex<LinkState>,
+    resumed: Notify,
+}
+
+/// The process at the near end of a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Process {
+    Running,
+    Stopped,
+    Dead,
+}
+
+/// What a process had asked when it died, and what arrives all the same.
+pub(super) struct Late<'a>(&'a Link);
+
+impl Late<'_> {
+    /// How many of so many arrive.
+    pub(super) fn part(&self, whole: usize) -> usize {
+        self.0.with_series(|series| series.random_range(0..=whole))
+    }
 }
 
 #[derive(Debug)]
 struct LinkState {
+    process: Process,
     reachable: bool,
     lost_replies: usize,
     latency: Latency,
@@ -69,6 +94,7 @@ struct LinkState {
 impl Link {
     pub(super) fn new(service: &'static str, parent: Option<Arc<Link>>) -> Self {
         let state = LinkState {
+            process: Process::Running,
             reachable: true,
             lost_replies: 0,
             latency: Latency::None,
@@ -78,6 +104,7 @@ impl Link {
             service,
             parent,
             state: Mutex::new(state),
+            resumed: Notify::new(),
         }
     }
 
@@ -97,25 +124,99 @@ impl Link {
         self.state.lock().lost_replies = count;
     }
 
+    pub(super) fn stop(&self) {
+        self.state.lock().process = Process::Stopped;
+    }
+
+    pub(super) fn resume(&self) {
+        self.state.lock().process = Process::Running;
+        self.resumed.notify_waiters();
+    }
+
+    pub(super) fn kill(&self) {
+        self.state.lock().process = Process::Dead;
+    }
+
     pub(super) fn reachable(&self) -> bool {
         self.state.lock().reachable && self.parent.as_ref().is_none_or(|parent| parent.reachable())
     }
 
     /// Carries `operation` out at some point of the call's time, unless the service cannot be reached then.
-    pub(super) async fn call<T>(&self, operation: impl FnOnce() -> T) -> Result<T, Unavailable> {
+    /// It is told whether it is late, since its process has died meanwhile.
+    pub(super) async fn call<T>(
+        &self,
+        operation: impl FnOnce(Option<&Late<'_>>) -> T,
+    ) -> Result<T, Unavailable> {
+        self.runs().await;
         let (before, after) = self.delays();
         pause(before).await;
+        let late = self.is_dead().then_some(Late(self));
+        if late.is_some() {
+            self.linger().await;
+        }
         if !self.reachable() {
             pause(after).await;
+            self.runs().await;
             return Err(self.unavailable("unreachable"));
         }
         let lost = self.takes_lost_reply();
-        let outcome = operation();
+        let outcome = operation(late.as_ref());
         pause(after).await;
-        if lost || !self.reachable() {
+        self.returned().await?;
+        if lost {
             Err(self.unavailable("the reply was lost"))
         } else {
             Ok(outcome)
+        }
+    }
+
+    /// A reply comes in, unless the way is cut by now.
+    pub(super) async fn returned(&self) -> Result<(), Unavailable> {
+        self.runs().await;
+        if self.reachable() {
+            Ok(())
+        } else {
+            Err(self.unavailable("the reply was lost"))
+        }
+    }
+
+    /// Waits until the process runs; for ever if it is dead.
+    async fn runs(&self) {
+        loop {
+            let resumed = self.resumed.notified();
+            if self.state.lock().process == Process::Running {
+                return;
+            }
+            resumed.await;
+        }
+    }
+
+    fn is_dead(&self) -> bool {
+        self.state.lock().process == Process::Dead
+    }
+
+    /// What a dead process has sent is lost, or stays on its way for a while.
+    async fn linger(&self) {
+        let lingers = self.with_series(|series| {
+            series
+                .random_bool(0.5)
+                .then(|| series.random_range(Duration::ZERO..LINGER))
+        });
+        match lingers {
+            Some(time) => pause(time).await,
+            None => pending().await,
+        }
+    }
+
+    /// The series that latency is drawn from.
+    fn with_series<T>(&self, draw: impl FnOnce(&mut StdRng) -> T) -> T {
+        let mut state = self.state.lock();
+        match &self.parent {
+            Some(parent) if state.latency == Latency::None => {
+                drop(state);
+                parent.with_series(draw)
+            }
+            _ => draw(&mut state.series),
         }
     }
 
@@ -175,6 +276,10 @@ impl StoreFaults {
             parent: Some(Arc::clone(parent)),
             plan: Mutex::default(),
         }
+    }
+
+    pub(super) fn clear(&self) {
+        *self.plan.lock() = Plan::default();
     }
 
     pub(super) fn add_inserts(&self, faults: impl IntoIterator<Item = InsertFault>) {

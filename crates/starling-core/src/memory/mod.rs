@@ -15,6 +15,8 @@ mod directory;
 mod effects;
 mod faults;
 mod leases;
+mod log;
+mod replicas;
 mod sessions;
 mod store;
 #[cfg(test)]
@@ -44,6 +46,26 @@ impl NodePorts {
     pub fn set_reachable(&self, reachable: bool) {
         self.store.set_reachable(reachable);
         self.coordination.set_reachable(reachable);
+    }
+
+    /// Stops the node as SIGSTOP does, as far as the world can tell: what it has asked takes effect, answers and
+    /// payloads wait for [`NodePorts::resume`], and so does all that it asks meanwhile.
+    pub fn stop(&self) {
+        self.store.link.stop();
+        self.coordination.stop();
+    }
+
+    /// Ends [`NodePorts::stop`].
+    pub fn resume(&self) {
+        self.store.link.resume();
+        self.coordination.resume();
+    }
+
+    /// Kills the node, as far as the world can tell: of what it has asked some is lost, some takes effect, perhaps
+    /// late and perhaps in part, and none of its calls ever returns.
+    pub fn kill(&self) {
+        self.store.link.kill();
+        self.coordination.kill();
     }
 }
 

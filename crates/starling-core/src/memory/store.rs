@@ -1,25 +1,28 @@
-//! The log, as MongoDB keeps it: unique keys, ordered inserts, majority reads.
+//! The store, as a MongoDB replica set is one: unique keys, majority writes, majority reads.
 
-use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use parking_lot::Mutex;
-use starling_protocol::{ClientId, ConversationId, Entry, Seq, UserId};
+use starling_protocol::{ConversationId, Entry, Seq, UserId};
+use tokio::time::{Instant, sleep_until};
 
-use super::effects::Tables;
-use super::faults::{InsertFault, Latency, Link, StoreFaults, pause};
-use crate::ports::{ConversationRecord, EntryLog, InsertError, MemberRecord, Unavailable};
+use super::faults::{InsertFault, Late, Latency, Link, StoreFaults};
+use super::replicas::{Data, Receipt, Replicas};
+use crate::ports::{ConversationRecord, MemberRecord, Unavailable};
+use crate::{defect, planted};
 
-/// The simulated store: an [`EntryLog`] and a [`crate::ports::Directory`].
+/// How long a write waits for its majority; then its outcome is unknown.
+const MAJORITY_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The simulated store: an [`crate::ports::EntryLog`] and a [`crate::ports::Directory`].
 ///
 /// Clones and [`MemoryStore::node`]s share the data. What is set on the original (or a clone of it) holds for
-/// every node, what is set on a node's handle for that node alone. Inspection sees the data at once and is never
-/// subject to faults.
+/// every node, what is set on a node's handle for that node alone. Inspection sees what a majority has, at once,
+/// and is never subject to faults.
 #[derive(Clone)]
 pub struct MemoryStore {
-    pub(super) data: Arc<Mutex<Data>>,
+    pub(super) replicas: Arc<Mutex<Replicas>>,
     pub(super) link: Arc<Link>,
     pub(super) faults: Arc<StoreFaults>,
 }
@@ -31,18 +34,14 @@ pub struct StoreCounts {
     pub inserts: usize,
     /// Entries that were stored.
     pub entries: usize,
+    /// Of these, entries that landed when their inserter had been told that the outcome is unknown, or was dead.
+    pub late: usize,
+    /// Entries that a fail-over has rolled back.
+    pub rolled_back: usize,
     /// Insert commands that were stopped by a collision.
     pub duplicates: usize,
     /// Reads of the log and the directory.
     pub reads: usize,
-}
-
-#[derive(Default)]
-pub(super) struct Data {
-    logs: HashMap<ConversationId, BTreeMap<Seq, Arc<Entry>>>,
-    keys: HashMap<(ConversationId, Option<UserId>, ClientId), Seq>,
-    pub(super) tables: Tables,
-    pub(super) counts: StoreCounts,
 }
 
 impl Default for MemoryStore {
@@ -55,7 +54,7 @@ impl MemoryStore {
     /// An empty store.
     pub fn new() -> Self {
         Self {
-            data: Arc::default(),
+            replicas: Arc::new(Mutex::new(Replicas::new())),
             link: Arc::new(Link::new("the store", None)),
             faults: Arc::default(),
         }
@@ -64,7 +63,7 @@ impl MemoryStore {
     /// A node's handle on the same data, with faults of its own besides those of `self`.
     pub fn node(&self) -> Self {
         Self {
-            data: Arc::clone(&self.data),
+            replicas: Arc::clone(&self.replicas),
             link: Arc::new(Link::new("the store", Some(Arc::clone(&self.link)))),
             faults: Arc::new(StoreFaults::under(&self.faults)),
         }
@@ -78,6 +77,26 @@ impl MemoryStore {
     /// How long calls take from now on.
     pub fn set_latency(&self, latency: Latency) {
         self.link.set_latency(latency);
+    }
+
+    /// How long it takes from now on until a majority has what the primary has: a time that is drawn from a series,
+    /// the same for the same seed. None at first.
+    pub fn set_majority_lag(&self, min: Duration, max: Duration, seed: u64) {
+        self.replicas.lock().set_lag(min, max, seed);
+    }
+
+    /// The secondaries take nothing in for this long. Writes that wait for a majority longer than two seconds are
+    /// unknown; they are committed later.
+    pub fn stall_majority(&self, time: Duration) {
+        self.replicas.lock().stall(time);
+    }
+
+    /// A secondary takes over that has the first `kept` of the writes that no majority has; the others are rolled
+    /// back. Whoever waits for a majority is told that the outcome is unknown. Until `catch_up` is over the new
+    /// primary does not know that a majority has the last `behind` writes of those that it has, and commits none;
+    /// so its majority reads are older than those of its predecessor.
+    pub fn fail_over(&self, kept: usize, behind: usize, catch_up: Duration) {
+        self.replicas.lock().fail_over(kept, behind, catch_up);
     }
 
     /// The next so many calls of any kind are carried out, but answered as if they might not have been.
@@ -101,47 +120,54 @@ impl MemoryStore {
         self.faults.add_cut_apply(after);
     }
 
+    /// Forgets the faults that were planned and did not happen.
+    pub fn clear_faults(&self) {
+        self.faults.clear();
+        self.link.lose_replies(0);
+    }
+
     /// A whole log, by seq.
     pub fn entries(&self, conversation: &ConversationId) -> Vec<Arc<Entry>> {
-        self.data
-            .lock()
-            .logs
-            .get(conversation)
-            .map_or_else(Vec::new, |log| log.values().cloned().collect())
+        self.inspect(|data| data.between(conversation, 0, Seq::MAX).collect())
     }
 
     /// The highest seq of a log; 0 if it is empty.
     pub fn head_seq(&self, conversation: &ConversationId) -> Seq {
-        self.data.lock().head(conversation).map_or(0, |entry| entry.seq)
+        self.inspect(|data| data.head(conversation).map_or(0, |entry| entry.seq))
     }
 
     /// All conversations that have an entry, by id.
     pub fn conversation_ids(&self) -> Vec<ConversationId> {
-        let mut ids: Vec<_> = self.data.lock().logs.keys().cloned().collect();
+        let mut ids: Vec<_> = self.inspect(|data| data.conversations().cloned().collect());
         ids.sort();
         ids
     }
 
     /// A conversation as the directory has it.
     pub fn record(&self, conversation: &ConversationId) -> Option<ConversationRecord> {
-        self.data.lock().tables.conversation(conversation).cloned()
+        self.inspect(|data| data.tables.conversation(conversation).cloned())
     }
 
     /// The members of a conversation as the directory has them, former ones included, by user.
     pub fn member_records(&self, conversation: &ConversationId) -> Vec<MemberRecord> {
-        self.data.lock().tables.members(conversation).cloned().collect()
+        self.inspect(|data| data.tables.members(conversation).cloned().collect())
     }
 
     /// The users that were seen, by id, with the last name that was given.
     pub fn users(&self) -> Vec<(UserId, Option<String>)> {
-        self.data.lock().tables.users()
+        self.inspect(|data| data.tables.users())
     }
 
     /// What the store was asked to do so far.
     pub fn counts(&self) -> StoreCounts {
-        self.data.lock().counts
+        self.replicas.lock().counts
     }
 
+    fn inspect<T>(&self, read: impl FnOnce(&Data) -> T) -> T {
+        read(self.replicas.lock().majority())
+    }
+
+    /// One read, at majority.
     pub(super) async fn reading<T: Send>(
         &self,
         read: impl FnOnce(&Data) -> T + Send,
@@ -149,10 +175,10 @@ impl MemoryStore {
         let fails = self.faults.take_read();
         let outcome = self
             .link
-            .call(|| {
-                let mut data = self.data.lock();
-                data.counts.reads += 1;
-                read(&data)
+            .call(|_| {
+                let mut replicas = self.replicas.lock();
+                replicas.counts.reads += 1;
+                read(replicas.majority())
             })
             .await?;
         if fails {
@@ -162,180 +188,38 @@ impl MemoryStore {
         }
     }
 
-    /// Inserts `entries`, which stand at `offset` of the caller's batch.
-    async fn store(&self, entries: &[Arc<Entry>], offset: usize) -> Result<(), InsertError> {
-        match self.link.call(|| self.data.lock().insert(entries)).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(index)) => Err(InsertError::Duplicate {
-                index: offset + index,
-            }),
-            Err(unavailable) => Err(InsertError::Unknown(unavailable.to_string())),
-        }
-    }
-
-    async fn store_without_reply(&self, entries: &[Arc<Entry>]) -> InsertError {
-        match self.store(entries, 0).await {
-            Err(unknown @ InsertError::Unknown(_)) => unknown,
-            Ok(()) | Err(InsertError::Duplicate { .. }) => InsertError::Unknown("no reply".into()),
-        }
-    }
-
-    fn store_late(&self, entries: &[Arc<Entry>], after: Duration) {
-        let (data, entries) = (Arc::clone(&self.data), entries.to_vec());
-        tokio::spawn(async move {
-            pause(after).await;
-            // Whether it lands as a whole shows in the log; there is nobody left to be told.
-            let _ = data.lock().insert(&entries);
-        });
-    }
-}
-
-impl Data {
-    /// Stores in order up to the first collision, and says where that is.
-    fn insert(&mut self, entries: &[Arc<Entry>]) -> Result<(), usize> {
-        if entries.is_empty() {
-            return Ok(());
-        }
-        self.counts.inserts += 1;
-        for (index, entry) in entries.iter().enumerate() {
-            if !self.insert_one(entry) {
-                self.counts.duplicates += 1;
-                return Err(index);
-            }
-            self.counts.entries += 1;
-        }
-        Ok(())
-    }
-
-    fn insert_one(&mut self, entry: &Arc<Entry>) -> bool {
-        let key = entry.client_id.as_ref().map(|client_id| {
-            (
-                entry.conversation.clone(),
-                entry.sender.clone(),
-                client_id.clone(),
-            )
-        });
-        if key.as_ref().is_some_and(|key| self.keys.contains_key(key))
-            || self
-                .logs
-                .get(&entry.conversation)
-                .is_some_and(|log| log.contains_key(&entry.seq))
-        {
-            return false;
-        }
-        self.keys.extend(key.map(|key| (key, entry.seq)));
-        self.logs
-            .entry(entry.conversation.clone())
-            .or_default()
-            .insert(entry.seq, Arc::clone(entry));
-        true
-    }
-
-    fn head(&self, conversation: &ConversationId) -> Option<Arc<Entry>> {
-        self.logs.get(conversation)?.values().next_back().cloned()
-    }
-
-    fn at(&self, conversation: &ConversationId, seq: Seq) -> Option<Arc<Entry>> {
-        self.logs.get(conversation)?.get(&seq).cloned()
-    }
-}
-
-#[async_trait]
-impl EntryLog for MemoryStore {
-    async fn insert(&self, entries: &[Arc<Entry>]) -> Result<(), InsertError> {
-        if entries.is_empty() {
-            return Ok(());
-        }
-        let first = |count: usize| &entries[..count.min(entries.len())];
-        match self.faults.take_insert() {
-            InsertFault::Pass => self.store(entries, 0).await,
-            InsertFault::UnknownStored => Err(self.store_without_reply(entries).await),
-            InsertFault::UnknownLost => Err(self.store_without_reply(&[]).await),
-            InsertFault::UnknownPrefix(count) => Err(self.store_without_reply(first(count)).await),
-            InsertFault::UnknownLate(after) => {
-                self.store_late(entries, after);
-                Err(self.store_without_reply(&[]).await)
-            }
-            InsertFault::UnknownLatePrefix(count, after) => {
-                self.store_late(first(count), after);
-                Err(self.store_without_reply(&[]).await)
-            }
-            InsertFault::Torn(count, between) => {
-                self.store(first(count), 0).await?;
-                pause(between).await;
-                self.store(&entries[first(count).len()..], first(count).len())
-                    .await
-            }
-        }
-    }
-
-    async fn head(&self, conversation: &ConversationId) -> Result<Option<Arc<Entry>>, Unavailable> {
-        self.reading(|data| data.head(conversation)).await
-    }
-
-    async fn heads(&self, conversations: &[ConversationId]) -> Result<Vec<Arc<Entry>>, Unavailable> {
-        self.reading(|data| conversations.iter().filter_map(|id| data.head(id)).collect())
-            .await
-    }
-
-    async fn read(
+    /// One write, answered once a majority has it. A collision, too, is told only then: what was collided with is
+    /// committed by that time.
+    pub(super) async fn writing<T: Send>(
         &self,
-        conversation: &ConversationId,
-        after: Seq,
-        to: Seq,
-        limit: usize,
-    ) -> Result<Vec<Arc<Entry>>, Unavailable> {
-        self.reading(|data| {
-            let Some(log) = data.logs.get(conversation).filter(|_| after < to) else {
-                return Vec::new();
-            };
-            log.range(after + 1..=to)
-                .take(limit)
-                .map(|(_, entry)| Arc::clone(entry))
-                .collect()
-        })
-        .await
+        write: impl FnOnce(&mut Replicas, Option<&Late<'_>>) -> T + Send,
+    ) -> Result<T, Unavailable> {
+        let (outcome, receipt) = self
+            .link
+            .call(|late| {
+                let mut replicas = self.replicas.lock();
+                let outcome = write(&mut replicas, late);
+                (outcome, replicas.receipt())
+            })
+            .await?;
+        if !planted(defect::MINORITY_WRITES) {
+            self.majority_of(receipt).await?;
+        }
+        Ok(outcome)
     }
 
-    async fn read_back(
-        &self,
-        conversation: &ConversationId,
-        before: Seq,
-        limit: usize,
-    ) -> Result<Vec<Arc<Entry>>, Unavailable> {
-        self.reading(|data| {
-            let Some(log) = data.logs.get(conversation) else {
-                return Vec::new();
-            };
-            let mut page: Vec<_> = log
-                .range(..before)
-                .rev()
-                .take(limit)
-                .map(|(_, entry)| Arc::clone(entry))
-                .collect();
-            page.reverse();
-            page
-        })
-        .await
-    }
-
-    async fn find(
-        &self,
-        conversation: &ConversationId,
-        keys: &[(UserId, ClientId)],
-    ) -> Result<Vec<Arc<Entry>>, Unavailable> {
-        self.reading(|data| {
-            let seqs = keys.iter().filter_map(|(sender, client_id)| {
-                data.keys
-                    .get(&(conversation.clone(), Some(sender.clone()), client_id.clone()))
-            });
-            seqs.filter_map(|seq| data.at(conversation, *seq)).collect()
-        })
-        .await
-    }
-
-    async fn at(&self, places: &[(ConversationId, Seq)]) -> Result<Vec<Arc<Entry>>, Unavailable> {
-        self.reading(|data| places.iter().filter_map(|(id, seq)| data.at(id, *seq)).collect())
-            .await
+    async fn majority_of(&self, receipt: Receipt) -> Result<(), Unavailable> {
+        let now = Instant::now();
+        if receipt.committed_at > now {
+            sleep_until(receipt.committed_at.min(now + MAJORITY_TIMEOUT)).await;
+            self.link.returned().await?;
+        }
+        if self.replicas.lock().term() != receipt.term {
+            Err(self.link.unavailable("the primary has changed"))
+        } else if Instant::now() < receipt.committed_at {
+            Err(self.link.unavailable("no majority in time"))
+        } else {
+            Ok(())
+        }
     }
 }

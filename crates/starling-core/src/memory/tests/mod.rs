@@ -5,6 +5,7 @@ mod directory;
 mod faults;
 mod leases;
 mod log;
+mod replicas;
 mod sessions;
 
 use std::sync::Arc;

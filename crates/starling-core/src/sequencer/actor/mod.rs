@@ -29,6 +29,7 @@ use crate::sequencer::writer::Written;
 use crate::sequencer::{Address, MAILBOX, Mail};
 use crate::shared::Shared;
 use crate::time::{jittered, unix_millis};
+use crate::{defect, planted};
 
 /// How far a gap in the actor's knowledge is closed by reading entries; beyond it the state is read anew.
 const FOLD_AT_MOST: Seq = 1_000;
@@ -233,7 +234,10 @@ impl Actor {
                 give_up_one(operation);
                 continue;
             }
-            let verdict = judge(&operation, state);
+            let verdict = match &operation.change {
+                Change::Message { .. } if planted(defect::MEMBERSHIP_AT_ENQUEUE) => Verdict::Message,
+                _ => judge(&operation, state),
+            };
             // A no that follows from a change that is not stored yet is none: judge it after the insert.
             if state.mark.membership > held && !matches!(verdict, Verdict::Message | Verdict::Change(_)) {
                 self.queue.push_front(operation);

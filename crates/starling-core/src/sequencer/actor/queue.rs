@@ -8,6 +8,7 @@ use super::{Actor, give_up_one};
 use crate::ports::Unavailable;
 use crate::sequencer::operation::{Operation, Outcome};
 use crate::sequencer::rules::{Verdict, judge};
+use crate::{defect, planted};
 
 impl Actor {
     /// Answers what is past its deadline, and what came behind it by the same connection (I5).
@@ -40,7 +41,7 @@ impl Actor {
         let keys: Vec<_> = self
             .queue
             .iter()
-            .filter(|operation| operation.look_up)
+            .filter(|operation| operation.look_up && !planted(defect::NO_IDEMPOTENCY))
             .map(Operation::key)
             .collect();
         if keys.is_empty() {

@@ -1,0 +1,242 @@
+//! A replica set as its clients see it: what the primary has, and what a majority of its members has.
+//!
+//! A write is made on the primary, whose unique keys decide about it, and is majority-committed a moment later.
+//! Reads see what is committed. A fail-over keeps all that is committed, and of the rest perhaps a part.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use starling_protocol::{ClientId, ConversationId, Entry, Seq, UserId};
+use tokio::time::Instant;
+
+use super::effects::Tables;
+use super::store::StoreCounts;
+use crate::ports::Effect;
+use crate::{defect, planted};
+
+/// All data of the store, in two states.
+pub(super) struct Replicas {
+    primary: Data,
+    majority: Data,
+    /// All writes, in order.
+    oplog: Vec<Logged>,
+    /// So many of them are in `majority`.
+    committed: usize,
+    /// Grows with every fail-over: whoever waits for a majority in an old term is not told.
+    term: u64,
+    lag: (Duration, Duration),
+    series: StdRng,
+    stalled_until: Instant,
+    pub(super) counts: StoreCounts,
+}
+
+/// One change, as the oplog has it: it depends on nothing but the state before it.
+pub(super) enum Write {
+    Entry(Arc<Entry>),
+    Effect(Effect),
+    Applied(ConversationId, Seq),
+    Delivered(ConversationId, UserId, Seq),
+    User(UserId, Option<String>),
+}
+
+struct Logged {
+    write: Write,
+    /// When a majority has it.
+    committed_at: Instant,
+}
+
+/// What a write waits for.
+#[derive(Clone, Copy)]
+pub(super) struct Receipt {
+    pub(super) committed_at: Instant,
+    pub(super) term: u64,
+}
+
+#[derive(Default)]
+pub(super) struct Data {
+    /// By seq and, where the unique key is missing, by how many had that seq before.
+    logs: HashMap<ConversationId, BTreeMap<(Seq, usize), Arc<Entry>>>,
+    keys: HashMap<Key, Seq>,
+    pub(super) tables: Tables,
+}
+
+type Key = (ConversationId, Option<UserId>, ClientId);
+
+impl Replicas {
+    pub(super) fn new() -> Self {
+        Self {
+            primary: Data::default(),
+            majority: Data::default(),
+            oplog: Vec::new(),
+            committed: 0,
+            term: 0,
+            lag: (Duration::ZERO, Duration::ZERO),
+            series: StdRng::seed_from_u64(0),
+            stalled_until: Instant::now(),
+            counts: StoreCounts::default(),
+        }
+    }
+
+    pub(super) fn set_lag(&mut self, min: Duration, max: Duration, seed: u64) {
+        self.lag = (min, max.max(min));
+        self.series = StdRng::seed_from_u64(seed);
+    }
+
+    pub(super) fn stall(&mut self, time: Duration) {
+        self.stalled_until = Instant::now() + time;
+    }
+
+    /// What a majority has by now.
+    pub(super) fn majority(&mut self) -> &Data {
+        let now = Instant::now();
+        while let Some(logged) = self.oplog.get(self.committed)
+            && logged.committed_at <= now
+        {
+            self.majority.make(&logged.write);
+            self.committed += 1;
+        }
+        &self.majority
+    }
+
+    /// Stores in order up to the first collision, and says where that is.
+    pub(super) fn insert(&mut self, entries: &[Arc<Entry>]) -> Result<(), usize> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        self.counts.inserts += 1;
+        for (index, entry) in entries.iter().enumerate() {
+            if self.primary.collides(entry) {
+                self.counts.duplicates += 1;
+                return Err(index);
+            }
+            self.write(Write::Entry(Arc::clone(entry)));
+            self.counts.entries += 1;
+        }
+        Ok(())
+    }
+
+    /// Makes a change on the primary.
+    pub(super) fn write(&mut self, write: Write) {
+        self.primary.make(&write);
+        let lag = self.series.random_range(self.lag.0..=self.lag.1);
+        let before = self.oplog.last().map(|last| last.committed_at);
+        let soonest = self.stalled_until.max(Instant::now()) + lag;
+        self.oplog.push(Logged {
+            write,
+            committed_at: before.map_or(soonest, |before| before.max(soonest)),
+        });
+    }
+
+    /// For whoever waits until all that the primary has is committed.
+    pub(super) fn receipt(&self) -> Receipt {
+        let last = self.oplog.last().map(|last| last.committed_at);
+        Receipt {
+            committed_at: last.unwrap_or_else(Instant::now),
+            term: self.term,
+        }
+    }
+
+    pub(super) fn term(&self) -> u64 {
+        self.term
+    }
+
+    /// A secondary takes over that has the first `kept` of the uncommitted writes; the others are rolled back.
+    /// For `catch_up` it does not know that the last `behind` of the committed ones, and those, are committed.
+    pub(super) fn fail_over(&mut self, kept: usize, behind: usize, catch_up: Duration) {
+        self.majority();
+        let end = (self.committed + kept).min(self.oplog.len());
+        let lost = self.oplog.drain(end..);
+        self.counts.rolled_back += lost
+            .filter(|logged| matches!(logged.write, Write::Entry(_)))
+            .count();
+        self.committed = self.committed.saturating_sub(behind);
+        let known_at = Instant::now() + catch_up;
+        for logged in &mut self.oplog[self.committed..] {
+            logged.committed_at = known_at;
+        }
+        self.primary = Data::of(&self.oplog);
+        self.majority = Data::of(&self.oplog[..self.committed]);
+        self.stalled_until = known_at;
+        self.term += 1;
+    }
+}
+
+impl Data {
+    fn of(oplog: &[Logged]) -> Self {
+        let mut data = Self::default();
+        oplog.iter().for_each(|logged| data.make(&logged.write));
+        data
+    }
+
+    fn make(&mut self, write: &Write) {
+        match write {
+            Write::Entry(entry) => self.store(entry),
+            Write::Effect(effect) => self.tables.apply(effect),
+            Write::Applied(conversation, seq) => self.tables.mark_applied(conversation, *seq),
+            Write::Delivered(conversation, user, seq) => {
+                self.tables.mark_delivered(conversation, user, *seq);
+            }
+            Write::User(user, name) => self.tables.saw_user(user, name.as_deref()),
+        }
+    }
+
+    fn collides(&self, entry: &Entry) -> bool {
+        let known = key_of(entry).is_some_and(|key| self.keys.contains_key(&key));
+        let taken = self.at(&entry.conversation, entry.seq).is_some();
+        (known && !planted(defect::NO_IDEMPOTENCY)) || (taken && !planted(defect::NO_SEQ_INDEX))
+    }
+
+    fn store(&mut self, entry: &Arc<Entry>) {
+        if let Some(key) = key_of(entry) {
+            self.keys.entry(key).or_insert(entry.seq);
+        }
+        let log = self.logs.entry(entry.conversation.clone()).or_default();
+        let before = log.range((entry.seq, 0)..=(entry.seq, usize::MAX)).count();
+        log.insert((entry.seq, before), Arc::clone(entry));
+    }
+
+    pub(super) fn conversations(&self) -> impl Iterator<Item = &ConversationId> {
+        self.logs.keys()
+    }
+
+    pub(super) fn head(&self, conversation: &ConversationId) -> Option<Arc<Entry>> {
+        self.logs.get(conversation)?.values().next_back().cloned()
+    }
+
+    pub(super) fn at(&self, conversation: &ConversationId, seq: Seq) -> Option<Arc<Entry>> {
+        self.logs.get(conversation)?.get(&(seq, 0)).cloned()
+    }
+
+    /// Entries with `after < seq < before`, ascending.
+    pub(super) fn between(
+        &self,
+        conversation: &ConversationId,
+        after: Seq,
+        before: Seq,
+    ) -> impl DoubleEndedIterator<Item = Arc<Entry>> {
+        let log = self
+            .logs
+            .get(conversation)
+            .filter(|_| after < before.saturating_sub(1));
+        log.into_iter()
+            .flat_map(move |log| log.range((after + 1, 0)..(before, 0)))
+            .map(|(_, entry)| Arc::clone(entry))
+    }
+
+    pub(super) fn find(
+        &self,
+        conversation: &ConversationId,
+        (sender, client_id): &(UserId, ClientId),
+    ) -> Option<Arc<Entry>> {
+        let key = (conversation.clone(), Some(sender.clone()), client_id.clone());
+        self.at(conversation, *self.keys.get(&key)?)
+    }
+}
+
+fn key_of(entry: &Entry) -> Option<Key> {
+    let client_id = entry.client_id.clone()?;
+    Some((entry.conversation.clone(), entry.sender.clone(), client_id))
+}
