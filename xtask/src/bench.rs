@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use starling_client::Client;
+use starling_client::{Client, Tapped};
 use starling_client::protocol::{ConversationId, Event, ServerFrame, UserId};
 use starling_cluster::{Cluster, ClusterConfig, Data, Profile, build_node};
 use tokio::task::JoinSet;
@@ -136,11 +136,11 @@ async fn members(
             .token(cluster.token(name)?)
             .discard_events()
             .without_delivered_marks()
-            .tap(Arc::new(move |frame| {
-                if matches!(frame, ServerFrame::Event(Event::Entry(_))) {
+            .tap(move |what| {
+                if matches!(what, Tapped::Received(ServerFrame::Event(Event::Entry(_)))) {
                     delivered.fetch_add(1, Ordering::Relaxed);
                 }
-            }))
+            })
             .connect()
             .await?;
         client.live().await?;

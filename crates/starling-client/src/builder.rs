@@ -6,9 +6,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use starling_protocol::{Codec, ConversationId, Seq, ServerFrame};
+use starling_protocol::{Codec, ConversationId, Seq};
 use url::Url;
 
+use crate::tap::{Tap, Tapped};
 use crate::{Client, Error};
 
 /// Makes a [`Client`].
@@ -23,7 +24,6 @@ pub type TokenError = Box<dyn std::error::Error + Send + Sync>;
 
 pub(crate) type TokenFuture = Pin<Box<dyn Future<Output = Result<String, TokenError>> + Send>>;
 pub(crate) type TokenProvider = Arc<dyn Fn() -> TokenFuture + Send + Sync>;
-pub(crate) type Tap = Arc<dyn Fn(&ServerFrame) + Send + Sync>;
 
 /// The options as the driver wants them.
 #[derive(Clone)]
@@ -143,10 +143,11 @@ impl Builder {
         self
     }
 
-    /// Shows each frame as it came, before doubles are dropped and holes are filled. Called in order on the
-    /// client's task, so it must not block.
-    pub fn tap(mut self, tap: Arc<dyn Fn(&ServerFrame) + Send + Sync>) -> Self {
-        self.config.tap = Some(tap);
+    /// Shows what passes on the wire, before doubles are dropped and holes are filled: each frame before it goes
+    /// out and when it has come in, and each connection's end. Called in order on the client's task, so it must
+    /// not block.
+    pub fn tap(mut self, tap: impl Fn(Tapped<'_>) + Send + Sync + 'static) -> Self {
+        self.config.tap = Some(Arc::new(tap));
         self
     }
 

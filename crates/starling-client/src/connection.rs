@@ -22,6 +22,8 @@ use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 use url::Url;
 
+use crate::tap::{Tap, Tapped};
+
 /// For the TCP connection and the handshake together.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Small, since a process may hold hundreds of clients, and the read buffer is zeroed at every read.
@@ -29,6 +31,8 @@ const READ_BUFFER: usize = 8 * 1024;
 const WRITE_BUFFER: usize = 8 * 1024;
 /// The longest page of history with the longest texts stays under this.
 const MAX_MESSAGE: usize = 16 * 1024 * 1024;
+/// The close code of a client that leaves of its own accord.
+pub(crate) const GOODBYE_CODE: u16 = 1000;
 
 /// Why no connection came about.
 #[derive(Debug)]
@@ -61,20 +65,31 @@ pub(crate) enum Incoming {
 pub(crate) struct Connection {
     socket: WebSocketStream<TcpStream>,
     codec: Codec,
+    tap: Option<Tap>,
     outgoing: VecDeque<Message>,
     dirty: bool,
 }
 
 impl Connection {
     /// Connects and shakes hands.
-    pub(crate) async fn open(url: Url, codec: Codec, token: Option<String>) -> Result<Self, ConnectError> {
-        match timeout(CONNECT_TIMEOUT, Self::shake_hands(url, codec, token)).await {
+    pub(crate) async fn open(
+        url: Url,
+        codec: Codec,
+        token: Option<String>,
+        tap: Option<Tap>,
+    ) -> Result<Self, ConnectError> {
+        match timeout(CONNECT_TIMEOUT, Self::shake_hands(url, codec, token, tap)).await {
             Ok(result) => result,
             Err(_) => Err(ConnectError::Failed("no handshake in time".into())),
         }
     }
 
-    async fn shake_hands(url: Url, codec: Codec, token: Option<String>) -> Result<Self, ConnectError> {
+    async fn shake_hands(
+        url: Url,
+        codec: Codec,
+        token: Option<String>,
+        tap: Option<Tap>,
+    ) -> Result<Self, ConnectError> {
         let failed = |error: &dyn std::fmt::Display| ConnectError::Failed(error.to_string());
         let host = url.host_str().unwrap_or_default();
         let host = host
@@ -109,6 +124,7 @@ impl Connection {
             Ok((socket, _)) => Ok(Self {
                 socket,
                 codec,
+                tap,
                 outgoing: VecDeque::new(),
                 dirty: false,
             }),
@@ -121,6 +137,9 @@ impl Connection {
 
     /// Queues a frame. [`Self::drive`] sends it.
     pub(crate) fn push(&mut self, frame: &ClientFrame) {
+        if let Some(tap) = &self.tap {
+            tap(Tapped::Sent(frame));
+        }
         self.outgoing.push_back(match self.codec.encode(frame) {
             Encoded::Text(text) => Message::text(text),
             Encoded::Binary(bytes) => Message::binary(bytes),
@@ -198,7 +217,12 @@ impl Connection {
 
     fn decode(&self, bytes: &[u8]) -> Incoming {
         match self.codec.decode_server(bytes) {
-            Ok(frame) => Incoming::Frame(frame),
+            Ok(frame) => {
+                if let Some(tap) = &self.tap {
+                    tap(Tapped::Received(&frame));
+                }
+                Incoming::Frame(frame)
+            }
             // Newer servers may say more than we understand; what we do know must be readable.
             Err(_) if is_unknown_event(self.codec, bytes) => Incoming::Alive,
             Err(error) => Incoming::Malformed(error.to_string()),
@@ -208,7 +232,7 @@ impl Connection {
     /// Says goodbye, with a time limit, and drops the socket.
     pub(crate) async fn close(mut self, limit: Duration) {
         let frame = CloseFrame {
-            code: 1000.into(),
+            code: GOODBYE_CODE.into(),
             reason: "".into(),
         };
         self.outgoing.push_back(Message::Close(Some(frame)));

@@ -19,12 +19,13 @@ use tracing::{debug, warn};
 
 use crate::backoff::{Backoff, Pause};
 use crate::builder::{Config, Switch};
-use crate::connection::{ConnectError, Connection, Incoming, Reading};
+use crate::connection::{ConnectError, Connection, GOODBYE_CODE, Incoming, Reading};
 use crate::marks::Marks;
 use crate::pending::{Answer, Pending, Respond};
 use crate::session::{Asked, Scope, Session};
 use crate::shared::{Counters, Phase, Shared};
 use crate::streams::{Need, Streams};
+use crate::tap::Tapped;
 use crate::token::{Choice, Token};
 use crate::{Error, Event};
 
@@ -122,6 +123,7 @@ impl Driver {
                 Err(error) => return error,
             };
             let end = self.serve(connection).await;
+            self.tap_end(&end);
             self.pending.disconnected();
             self.streams.disconnected();
             self.marks.disconnected(&self.shared);
@@ -148,6 +150,16 @@ impl Driver {
         }
     }
 
+    fn tap_end(&self, end: &End) {
+        if let Some(tap) = &self.config.tap {
+            let code = match end {
+                End::Code { code, .. } => *code,
+                End::Fatal(_) => GOODBYE_CODE,
+            };
+            tap(Tapped::Disconnected { code });
+        }
+    }
+
     /// Tries until there is a connection.
     async fn connect(&mut self, mut pause: Option<Pause>) -> Result<Connection, Error> {
         loop {
@@ -169,7 +181,8 @@ impl Driver {
             let url = self.config.urls[self.turn % self.config.urls.len()].clone();
             self.turn = self.turn.wrapping_add(1);
             debug!(%url, "connecting");
-            let opening = Box::pin(Connection::open(url, self.config.codec, token));
+            let tap = self.config.tap.clone();
+            let opening = Box::pin(Connection::open(url, self.config.codec, token, tap));
             match self.meanwhile(opening).await? {
                 Ok(connection) => return Ok(connection),
                 Err(ConnectError::Unauthenticated) if self.token.refused() => pause = Some(Pause::Now),
@@ -356,9 +369,6 @@ impl Driver {
             Incoming::Malformed(reason) => return Err(End::Fatal(Error::Protocol(reason))),
             Incoming::Ended { code, reason } => return Err(End::Code { code, reason }),
         };
-        if let Some(tap) = &self.config.tap {
-            tap(&frame);
-        }
         match frame {
             ServerFrame::Event(ServerEvent::Entry(entry)) => {
                 let need = self.streams.entry(entry, &mut self.backlog);

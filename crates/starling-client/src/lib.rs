@@ -42,6 +42,7 @@ mod pending;
 mod session;
 mod shared;
 mod streams;
+mod tap;
 mod token;
 
 pub use builder::{Builder, TokenError};
@@ -52,3 +53,4 @@ pub use shared::Stats;
 /// The wire types, which this library's signatures are made of.
 pub use starling_protocol as protocol;
 pub use starling_protocol::Codec;
+pub use tap::Tapped;

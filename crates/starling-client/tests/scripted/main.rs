@@ -15,7 +15,7 @@ use starling_client::protocol::{
     Body, ClientId, Command, Error as Refusal, ErrorCode, Event as ServerEvent, HistoryPage, Reply, Send,
     Seq, ServerFrame, Synced, UserId,
 };
-use starling_client::{Builder, Client, Codec, Error, Event};
+use starling_client::{Builder, Client, Codec, Error, Event, Tapped};
 use tokio::time::{Instant, timeout};
 
 use server::{Peer, Server, entry, id, sent};
@@ -202,12 +202,12 @@ async fn holes_are_filled_and_doubles_are_dropped_before_the_application_sees_th
     let server = Server::start().await;
     let seen = Arc::new(Mutex::new(Vec::new()));
     let tapped = Arc::clone(&seen);
-    let tap = move |frame: &ServerFrame| {
-        if let ServerFrame::Event(ServerEvent::Entry(entry)) = frame {
+    let tap = move |what: Tapped<'_>| {
+        if let Tapped::Received(ServerFrame::Event(ServerEvent::Entry(entry))) = what {
             tapped.lock().push(entry.seq);
         }
     };
-    let client = builder(&server).tap(Arc::new(tap)).start().unwrap();
+    let client = builder(&server).tap(tap).start().unwrap();
     let (mut peer, sync) = server.welcome().await;
     assert!(sync.cursors.is_empty());
     peer.start("c", 1).await;
@@ -234,6 +234,46 @@ async fn holes_are_filled_and_doubles_are_dropped_before_the_application_sees_th
     let stats = client.stats();
     assert_eq!((stats.duplicates, stats.gaps), (2, 1));
     assert_eq!(*seen.lock(), [2, 3, 3, 2, 6, 7, 8, 9], "the tap sees what came");
+}
+
+#[tokio::test]
+async fn the_tap_sees_all_that_passes_in_order() {
+    let server = Server::start().await;
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let tapped = Arc::clone(&seen);
+    let tap = move |what: Tapped<'_>| {
+        tapped.lock().push(match what {
+            Tapped::Sent(frame) => match &frame.command {
+                Command::Send(send) => format!("send {} {}", send.text, send.retry),
+                other => other.name().to_owned(),
+            },
+            Tapped::Received(ServerFrame::Event(ServerEvent::Ready(_))) => "ready".to_owned(),
+            Tapped::Received(ServerFrame::Event(_)) => "event".to_owned(),
+            Tapped::Received(ServerFrame::Reply { result, .. }) => format!("reply {}", result.is_ok()),
+            Tapped::Disconnected { code } => format!("end {code}"),
+        });
+    };
+    let client = builder(&server).discard_events().tap(tap).start().unwrap();
+    let (mut peer, _) = server.welcome().await;
+    client.live().await.unwrap();
+    let outcome = client.enqueue(message("a")).await.unwrap();
+    peer.hear_send().await;
+    peer.close(4003).await;
+    let (mut peer, _) = server.welcome().await;
+    let (id, ..) = peer.hear_send().await;
+    peer.answer(id, sent("c", 1)).await;
+    outcome.await.unwrap();
+    client.close().await;
+    let first = ["ready", "sync", "reply true", "send a false", "end 4003"];
+    let second = [
+        "ready",
+        "sync",
+        "send a true",
+        "reply true",
+        "reply true",
+        "end 1000",
+    ];
+    assert_eq!(*seen.lock(), [&first[..], &second[..]].concat());
 }
 
 #[tokio::test]

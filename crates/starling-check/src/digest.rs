@@ -1,0 +1,186 @@
+//! A short name for an entry's whole content, so that two versions of one slot can be told apart.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use starling_protocol::{Body, Entry, Kind, Role};
+
+/// 64 bits of FNV-1a over every field of an [`Entry`]; 16 hexadecimal digits in a history.
+///
+/// It is written out here, and not taken from the standard library, since the program that checks a history
+/// may be built by another compiler than the one that recorded it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Digest(u64);
+
+impl Digest {
+    /// The digest of an entry.
+    pub fn of(entry: &Entry) -> Self {
+        let mut hash = Fnv::new();
+        hash.text(entry.conversation.as_str());
+        hash.number(entry.seq);
+        hash.optional(entry.sender.as_ref().map(|sender| sender.as_str()));
+        hash.optional(entry.client_id.as_ref().map(|id| id.as_str()));
+        hash.number(entry.lamport);
+        hash.bytes(&entry.at.to_le_bytes());
+        hash.number(entry.messages);
+        hash.number(entry.membership);
+        hash.body(&entry.body);
+        Self(hash.0)
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Serialize for Digest {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Digest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        let digits = text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        digits
+            .then(|| u64::from_str_radix(&text, 16).ok())
+            .flatten()
+            .map(Self)
+            .ok_or_else(|| serde::de::Error::custom("a digest is 16 hexadecimal digits"))
+    }
+}
+
+/// What is fed in is prefixed with its length or kind, so that no two entries feed in the same bytes.
+struct Fnv(u64);
+
+impl Fnv {
+    fn new() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+
+    fn number(&mut self, number: u64) {
+        self.bytes(&number.to_le_bytes());
+    }
+
+    fn text(&mut self, text: &str) {
+        self.number(text.len() as u64);
+        self.bytes(text.as_bytes());
+    }
+
+    fn optional(&mut self, text: Option<&str>) {
+        self.bytes(&[u8::from(text.is_some())]);
+        self.text(text.unwrap_or_default());
+    }
+
+    fn role(&mut self, role: Role) {
+        self.bytes(&[match role {
+            Role::Member => 0,
+            Role::Moderator => 1,
+            Role::Admin => 2,
+        }]);
+    }
+
+    fn body(&mut self, body: &Body) {
+        match body {
+            Body::Created {
+                kind,
+                name,
+                open,
+                members,
+            } => {
+                let kind = match kind {
+                    Kind::Direct => 0,
+                    Kind::Group => 1,
+                };
+                self.bytes(&[0, kind, u8::from(*open)]);
+                self.optional(name.as_deref());
+                self.number(members.len() as u64);
+                for member in members {
+                    self.text(member.user.as_str());
+                    self.role(member.role);
+                }
+            }
+            Body::Message { text } => {
+                self.bytes(&[1]);
+                self.text(text);
+            }
+            Body::Joined { users, role } => {
+                self.bytes(&[2]);
+                self.role(*role);
+                self.number(users.len() as u64);
+                for user in users {
+                    self.text(user.as_str());
+                }
+            }
+            Body::Left { user } => {
+                self.bytes(&[3]);
+                self.text(user.as_str());
+            }
+            Body::Void {} => self.bytes(&[4]),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use starling_protocol::{ClientId, ConversationId, UserId};
+
+    use super::*;
+
+    #[test]
+    fn every_field_counts() {
+        let entry = Entry {
+            conversation: ConversationId::new("c").unwrap(),
+            seq: 3,
+            sender: Some(UserId::new("ann").unwrap()),
+            client_id: Some(ClientId::new("x").unwrap()),
+            lamport: 4,
+            at: 5,
+            messages: 2,
+            membership: 1,
+            body: Body::Message { text: "hi".into() },
+        };
+        let change = |change: fn(&mut Entry)| {
+            let mut other = entry.clone();
+            change(&mut other);
+            Digest::of(&other)
+        };
+        let mut all = vec![
+            Digest::of(&entry),
+            change(|entry| entry.conversation = ConversationId::new("d").unwrap()),
+            change(|entry| entry.seq = 4),
+            change(|entry| entry.sender = None),
+            change(|entry| entry.client_id = ClientId::new("y").ok()),
+            change(|entry| entry.lamport = 9),
+            change(|entry| entry.at = 9),
+            change(|entry| entry.messages = 9),
+            change(|entry| entry.membership = 9),
+            change(|entry| entry.body = Body::Message { text: "ho".into() }),
+            change(|entry| entry.body = Body::Void {}),
+        ];
+        let count = all.len();
+        all.sort_by_key(|digest| digest.0);
+        all.dedup();
+        assert_eq!(all.len(), count);
+
+        let json = serde_json::to_string(&all[0]).unwrap();
+        assert_eq!(json.len(), 18);
+        assert_eq!(serde_json::from_str::<Digest>(&json).unwrap(), all[0]);
+        assert!(serde_json::from_str::<Digest>("\"12\"").is_err());
+    }
+}
