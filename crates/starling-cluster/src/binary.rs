@@ -28,13 +28,30 @@ pub const TEST_BINARY_VARIABLE: &str = "STARLING_TEST_BINARY";
 pub const FAIL_POINTS: [&str; 2] = ["--features", "starling-node/failpoints"];
 
 const NODE: &str = "starling-node";
+const PROGRAM: &str = "starling";
 
 /// Builds the `starling` binary if it is not up to date, and tells where it is. What the compiler says is seen.
 pub async fn build_node(profile: Profile) -> Result<PathBuf> {
     match profile {
-        Profile::Dev => build(&["--package", NODE]).await,
-        Profile::Release => build(&["--package", NODE, "--release"]).await,
+        Profile::Dev => build(&["--package", NODE]).await?.program(PROGRAM),
+        Profile::Release => build(&["--package", NODE, "--release"]).await?.program(PROGRAM),
     }
+}
+
+/// Builds programs of these names, each of the package that is named like it or `starling-node`, for release, and
+/// tells where they are, in the same order. In one go, so that what they depend on has one set of features.
+pub async fn build_release<const N: usize>(programs: [&str; N]) -> Result<[PathBuf; N]> {
+    let packages = programs.map(|program| if program == PROGRAM { NODE } else { program });
+    let mut args = vec!["--release"];
+    args.extend(packages.iter().flat_map(|package| ["--package", package]));
+    let built = build(&args).await?;
+    let mut paths = Vec::with_capacity(N);
+    for program in programs {
+        paths.push(built.program(program)?);
+    }
+    paths
+        .try_into()
+        .map_err(|_| anyhow::anyhow!("cargo built something else"))
 }
 
 /// Builds all that `cargo test --workspace` with [`FAIL_POINTS`] runs, and the node with fail points along with it:
@@ -42,7 +59,11 @@ pub async fn build_node(profile: Profile) -> Result<PathBuf> {
 /// Returns where the node is.
 pub async fn build_tests_and_node() -> Result<PathBuf> {
     let all = ["--workspace", "--all-targets"];
-    keep_copy(&build(&[&all[..], &FAIL_POINTS].concat()).await?)
+    keep_copy(
+        &build(&[&all[..], &FAIL_POINTS].concat())
+            .await?
+            .program(PROGRAM)?,
+    )
 }
 
 /// A development build of the node with fail points, for tests. The first call of a process builds it, unless
@@ -55,12 +76,34 @@ pub async fn node_with_fail_points() -> Result<PathBuf> {
         if let Some(path) = env::var_os(TEST_BINARY_VARIABLE) {
             return Ok(PathBuf::from(path));
         }
-        keep_copy(&build(&[&["--package", NODE][..], &FAIL_POINTS].concat()).await?)
+        let built = build(&[&["--package", NODE][..], &FAIL_POINTS].concat()).await?;
+        keep_copy(&built.program(PROGRAM)?)
     });
     binary.await.cloned()
 }
 
-async fn build(args: &[&str]) -> Result<PathBuf> {
+/// What cargo said that it has built, one JSON document a line.
+struct Built(String);
+
+impl Built {
+    /// The program of this name itself: its unit tests are an executable of the same name.
+    fn program(&self, name: &str) -> Result<PathBuf> {
+        let executable = |message: &str| {
+            let message: Value = serde_json::from_str(message).ok()?;
+            let is_it = message["target"]["name"] == name && message["profile"]["test"] == false;
+            is_it
+                .then(|| message["executable"].as_str().map(PathBuf::from))
+                .flatten()
+        };
+        self.0
+            .lines()
+            .rev()
+            .find_map(executable)
+            .with_context(|| format!("cargo built no program named {name}"))
+    }
+}
+
+async fn build(args: &[&str]) -> Result<Built> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command
@@ -75,20 +118,7 @@ async fn build(args: &[&str]) -> Result<PathBuf> {
     if !output.status.success() {
         bail!("`cargo build {}` failed ({})", args.join(" "), output.status);
     }
-    let messages = String::from_utf8_lossy(&output.stdout);
-    let mut executables = messages.lines().filter_map(executable_of_the_node);
-    executables
-        .next_back()
-        .context("cargo built no program named starling")
-}
-
-/// The program itself: its unit tests are an executable of the same name.
-fn executable_of_the_node(message: &str) -> Option<PathBuf> {
-    let message: Value = serde_json::from_str(message).ok()?;
-    let is_node = message["target"]["name"] == "starling" && message["profile"]["test"] == false;
-    is_node
-        .then(|| message["executable"].as_str().map(PathBuf::from))
-        .flatten()
+    Ok(Built(String::from_utf8_lossy(&output.stdout).into_owned()))
 }
 
 fn keep_copy(built: &Path) -> Result<PathBuf> {

@@ -35,7 +35,8 @@ mod tools;
 mod wiring;
 
 pub use binary::{
-    FAIL_POINTS, Profile, TEST_BINARY_VARIABLE, build_node, build_tests_and_node, node_with_fail_points,
+    FAIL_POINTS, Profile, TEST_BINARY_VARIABLE, build_node, build_release, build_tests_and_node,
+    node_with_fail_points,
 };
 pub use cluster::{Cluster, Data};
 pub use config::{ClusterConfig, Env, Ports};
