@@ -1,0 +1,168 @@
+//! I5: real-time order, and the order of each client's own sends.
+//!
+//! **Acknowledged before made.** A send is made when it first goes out (or, where the wire was not recorded, when
+//! the application asks). Whatever was acknowledged to anybody before that has a lower seq. Since what a client
+//! does is recorded before, and what it learns after the fact, the recorded order is enough to conclude this.
+//!
+//! **First in, first out.** A client's sends to a conversation are stored in the order of their first
+//! transmission: a connection keeps its order, and the next one begins with what is unanswered, oldest first.
+//! It binds only the sends for which the protocol promises it:
+//!
+//! - A send that was ever answered with an error is left out. Sent again it is a new one.
+//! - A send whose outcome the application was never told was given up, and not sent again on later connections: it
+//!   may be stored late. It must come after what was sent before it, but nothing need come after it.
+//! - The answer to a refusal may be lost with its connection; what is then sent again is also a new send, and
+//!   nobody can see that. So a send that went out twice is not held against a later one if a refusal is plausible:
+//!   the user was ever told `rate_limited`, or was not a member all the time.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use starling_protocol::{ErrorCode, Seq};
+
+use crate::facts::Facts;
+use crate::finding::{Findings, Line, history};
+use crate::history::{Call, What};
+use crate::logs::Stored;
+use crate::sends::Send;
+
+pub(crate) fn check(facts: &Facts<'_>) -> Findings {
+    let mut findings = Findings::default();
+    real_time(facts, &mut findings);
+    first_in_first_out(facts, &mut findings);
+    findings
+}
+
+fn real_time(facts: &Facts<'_>, findings: &mut Findings) {
+    let acknowledged = acknowledged(facts);
+    for send in facts.sends.iter() {
+        let Some(made) = send.made() else { continue };
+        let Some(seq) = place(facts, send) else { continue };
+        let Some(acks) = acknowledged.get(send.conversation) else {
+            continue;
+        };
+        let before = acks.partition_point(|ack| facts.time(ack.record) < facts.time(made));
+        let Some(floor) = before.checked_sub(1).and_then(|last| acks.get(last)) else {
+            continue;
+        };
+        if seq > floor.seq {
+            continue;
+        }
+        let own = send.acks.first().map(|(record, _)| *record);
+        findings.add(history([Some(floor.record), Some(made), own]), || {
+            format!(
+                "{} of {} was acknowledged before {} of {} was made, which is stored at {seq}",
+                floor.seq, send.conversation, send.client_id, send.client
+            )
+        });
+    }
+}
+
+/// An acknowledgement, with the largest acknowledged seq up to it.
+struct Ack {
+    record: usize,
+    seq: Seq,
+}
+
+/// Acknowledgements by conversation, in the order of time, those only that raise the largest seq.
+fn acknowledged<'a>(facts: &Facts<'a>) -> HashMap<&'a str, Vec<Ack>> {
+    let mut all: Vec<(usize, &str, Seq)> = Vec::new();
+    for send in facts.sends.iter() {
+        all.extend(send.acks.iter().map(|(n, seq)| (*n, send.conversation, *seq)));
+    }
+    for (n, record) in facts.in_time() {
+        if let What::Ok {
+            client,
+            op,
+            seq: Some(seq),
+        } = &record.what
+            && let Some(
+                Call::Join { conversation }
+                | Call::Leave { conversation }
+                | Call::Add { conversation, .. }
+                | Call::Remove { conversation, .. },
+            ) = facts.calls.get(client, *op)
+        {
+            all.push((n, conversation.as_str(), *seq));
+        }
+    }
+    all.sort_by_key(|(n, ..)| facts.time(*n));
+    let mut by_conversation: HashMap<&str, Vec<Ack>> = HashMap::new();
+    for (record, conversation, seq) in all {
+        let acks = by_conversation.entry(conversation).or_default();
+        if acks.last().is_none_or(|last| last.seq < seq) {
+            acks.push(Ack { record, seq });
+        }
+    }
+    by_conversation
+}
+
+fn first_in_first_out(facts: &Facts<'_>, findings: &mut Findings) {
+    let limited = limited(facts);
+    let mut queues: BTreeMap<(&str, &str), Vec<(usize, &Send<'_>)>> = BTreeMap::new();
+    for send in facts.sends.iter() {
+        if let Some(first) = send.first_sent
+            && send.error.is_none()
+            && send.failed.is_none()
+        {
+            let queue = queues.entry((send.client, send.conversation)).or_default();
+            queue.push((first, send));
+        }
+    }
+    for ((client, conversation), mut queue) in queues {
+        queue.sort_by_key(|(first, _)| facts.time(*first));
+        let mut last: Option<(usize, &Send<'_>, Stored<'_>)> = None;
+        for (first, send) in queue {
+            let log = facts.logs.get(conversation);
+            let Some(stored) = log.and_then(|log| log.named(send.sender, send.client_id)) else {
+                continue;
+            };
+            if let Some((earlier, other, above)) = &last
+                && stored.entry.seq < above.entry.seq
+            {
+                let lines = history([Some(*earlier), Some(first)]);
+                let stored = [Line::Store(stored.place), Line::Store(above.place)];
+                findings.add(lines.chain(stored), || {
+                    format!(
+                        "{client} sent {} to {conversation} before {}, and they are stored the other way round",
+                        other.client_id, send.client_id
+                    )
+                });
+                continue;
+            }
+            let settled = !send.acks.is_empty();
+            let certain = !send.resent || !refusal_is_plausible(facts, &limited, send);
+            if settled && certain {
+                last = Some((first, send, *stored));
+            }
+        }
+    }
+}
+
+/// Users who were told that they send too fast.
+fn limited<'a>(facts: &Facts<'a>) -> HashSet<&'a str> {
+    let limited = facts.records.iter().filter_map(|record| match &record.what {
+        What::Answered {
+            client,
+            code: Some(ErrorCode::RateLimited),
+            ..
+        } => Some(facts.user(client)),
+        _ => None,
+    });
+    limited.collect()
+}
+
+fn refusal_is_plausible(facts: &Facts<'_>, limited: &HashSet<&str>, send: &Send<'_>) -> bool {
+    let log = facts.logs.get(send.conversation);
+    let memberships = log.map(|log| log.members.of(send.sender)).unwrap_or_default();
+    let always = matches!(memberships, [only] if only.from == 1);
+    limited.contains(send.sender) || !always
+}
+
+/// Where a send is stored or, if it is not, was acknowledged.
+fn place(facts: &Facts<'_>, send: &Send<'_>) -> Option<Seq> {
+    let log = facts.logs.get(send.conversation);
+    let stored = log.and_then(|log| log.named(send.sender, send.client_id));
+    stored
+        .map(|stored| stored.entry.seq)
+        .or_else(|| send.acks.first().map(|(_, seq)| *seq))
+}
