@@ -6,6 +6,7 @@
 )]
 
 mod bench;
+mod chaos;
 mod cluster;
 mod interrupt;
 mod load;
@@ -34,6 +35,8 @@ enum Command {
     Load(load::Args),
     /// Measure how much a cluster stores and delivers
     Bench(bench::Args),
+    /// Strike a cluster with faults, and check that it keeps its promises
+    Chaos(chaos::Args),
     /// Check everything: format, lints, tests
     Test,
 }
@@ -55,6 +58,7 @@ async fn run(command: Command) -> Result<ExitCode> {
         Command::Cluster(args) => cluster::run(args).await,
         Command::Load(args) => load::run(args).await,
         Command::Bench(args) => bench::run(args).await,
+        Command::Chaos(args) => chaos::run(args).await,
         Command::Test => test::run().await.map(|()| ExitCode::SUCCESS),
     }
 }

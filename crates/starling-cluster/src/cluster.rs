@@ -80,12 +80,13 @@ impl Cluster {
         }
         raise_open_files()?;
         let programs = Programs::find(&config)?;
-        let (ports, reserved) = match config.ports {
+        let (ports, reserved) = match &config.ports {
             Ports::Development => (
                 PortPlan::development(config.nodes, config.redis_masters, config.mongo_members),
                 Vec::new(),
             ),
             Ports::Free => PortPlan::free(config.nodes, config.redis_masters, config.mongo_members)?,
+            Ports::Given(plan) => (plan.clone(), Vec::new()),
         };
         ports.check_unused()?;
         let files = Files::of_a_start(&config);
@@ -335,6 +336,7 @@ impl Cluster {
             &config.dir,
             &programs.mongod,
             &ports.mongo,
+            &ports.mongo_known,
             config.mongo_election_timeout,
             config.ready_timeout,
         );

@@ -10,17 +10,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::haproxy;
 use crate::paths::{development_cluster_dir, temporary_clusters_dir};
+use crate::ports::PortPlan;
 
 /// Environment variables.
 pub type Env = BTreeMap<String, String>;
 
 /// Where the ports come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Ports {
     /// The fixed ones of the development cluster.
     Development,
     /// Any that nobody uses.
     Free,
+    /// These, which whoever starts the cluster has reserved: it wants to know them beforehand.
+    Given(PortPlan),
 }
 
 /// What a cluster shall be like. Change the fields of one of the two presets.
@@ -117,6 +120,9 @@ impl ClusterConfig {
         }
         if self.mongo_members == 0 {
             bail!("a replica set has at least one member");
+        }
+        if let Ports::Given(plan) = &self.ports {
+            plan.check_counts(self.nodes, self.redis_masters, self.mongo_members)?;
         }
         if self.redis_masters != 1 && self.redis_masters < 3 {
             bail!("Redis is one server, or a Redis Cluster of at least three masters");

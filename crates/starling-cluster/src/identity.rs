@@ -46,6 +46,11 @@ impl ProcessIdentity {
         same && boot_id().is_ok_and(|boot| boot == self.boot)
     }
 
+    /// Whether this very process is stopped, as by SIGSTOP.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.is_alive() && Stat::read(self.pid).is_some_and(|stat| stat.state == 'T')
+    }
+
     /// Signals this very process, and tells whether it was there to be signalled.
     pub(crate) fn signal(&self, signal: Signal) -> Result<bool> {
         if self.is_alive() {

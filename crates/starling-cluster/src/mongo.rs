@@ -33,6 +33,7 @@ pub struct Mongo {
 pub struct MongoMember {
     process: Process,
     port: u16,
+    known_port: u16,
     ready_timeout: Duration,
 }
 
@@ -45,6 +46,7 @@ impl Mongo {
             dir,
             &Tool::Mongod.require()?,
             ports,
+            &[],
             Duration::from_secs(3),
             Duration::from_secs(30),
         );
@@ -56,6 +58,7 @@ impl Mongo {
         dir: &Path,
         program: &Path,
         ports: &[u16],
+        known_ports: &[u16],
         election_timeout: Duration,
         ready_timeout: Duration,
     ) -> Self {
@@ -75,6 +78,7 @@ impl Mongo {
             MongoMember {
                 process,
                 port,
+                known_port: known_ports.get(index).copied().unwrap_or(port),
                 ready_timeout,
             }
         });
@@ -87,7 +91,7 @@ impl Mongo {
 
     /// The address, with the replica set and the database, as a setting of a node takes it.
     pub fn url(&self) -> String {
-        let hosts: Vec<String> = self.members.iter().map(MongoMember::host).collect();
+        let hosts: Vec<String> = self.members.iter().map(MongoMember::known_host).collect();
         format!(
             "mongodb://{}/{DATABASE}?replicaSet={REPLICA_SET}",
             hosts.join(",")
@@ -125,7 +129,7 @@ impl Mongo {
     async fn initiate(&self) -> Result<()> {
         let members = self.members.iter().enumerate().map(|(index, member)| {
             let id = i32::try_from(index)?;
-            Ok(Bson::from(doc! { "_id": id, "host": member.host() }))
+            Ok(Bson::from(doc! { "_id": id, "host": member.known_host() }))
         });
         let config = doc! {
             "_id": REPLICA_SET,
@@ -154,7 +158,7 @@ impl Mongo {
             .iter()
             .filter_map(|member| member.as_document()?.get_str("host").ok());
         let kept: Vec<&str> = hosts.collect();
-        let asked: Vec<String> = self.members.iter().map(MongoMember::host).collect();
+        let asked: Vec<String> = self.members.iter().map(MongoMember::known_host).collect();
         if kept != asked {
             bail!(
                 "the data that was kept is of the replica set {kept:?}, and {asked:?} is asked for: wipe it first"
@@ -236,8 +240,12 @@ impl MongoMember {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// Runs a command on this member's admin database.
-    async fn admin(&self, command: Document) -> Result<Document> {
+    fn known_host(&self) -> String {
+        format!("127.0.0.1:{}", self.known_port)
+    }
+
+    /// Runs a command on this member's own admin database, past all that may stand before it.
+    pub async fn admin(&self, command: Document) -> Result<Document> {
         let mut options = ClientOptions::parse(format!("mongodb://{}/", self.host())).await?;
         options.direct_connection = Some(true);
         options.server_selection_timeout = Some(Duration::from_secs(1));

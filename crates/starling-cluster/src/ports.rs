@@ -26,6 +26,10 @@ pub struct PortPlan {
     pub redis_bus: Vec<u16>,
     /// One for each member of the replica set.
     pub mongo: Vec<u16>,
+    /// The ports by which those members know one another and drivers find them, where something stands before
+    /// them; empty where nothing does. Nobody of the cluster listens on these.
+    #[serde(default)]
+    pub mongo_known: Vec<u16>,
 }
 
 impl PortPlan {
@@ -38,11 +42,12 @@ impl PortPlan {
             redis: (8379..).take(redis_masters).collect(),
             redis_bus: (18_379..).take(bus_ports(redis_masters)).collect(),
             mongo: (8217..).take(mongo_members).collect(),
+            mongo_known: Vec::new(),
         }
     }
 
     /// Ports that nobody uses, with what keeps other clusters of this crate off them.
-    pub(crate) fn free(
+    pub fn free(
         nodes: usize,
         redis_masters: usize,
         mongo_members: usize,
@@ -63,6 +68,7 @@ impl PortPlan {
                 .map(|_| take())
                 .collect::<Result<_>>()?,
             mongo: (0..mongo_members).map(|_| take()).collect::<Result<_>>()?,
+            mongo_known: Vec::new(),
         };
         Ok((plan, reserved))
     }
@@ -73,6 +79,24 @@ impl PortPlan {
             if !unused(port) {
                 bail!("port {port} is in use by a program that is not part of this cluster");
             }
+        }
+        Ok(())
+    }
+
+    /// Says where a plan that was made elsewhere does not fit the cluster.
+    pub(crate) fn check_counts(
+        &self,
+        nodes: usize,
+        redis_masters: usize,
+        mongo_members: usize,
+    ) -> Result<()> {
+        let fits = self.nodes.len() == nodes
+            && self.redis.len() == redis_masters
+            && self.redis_bus.len() == bus_ports(redis_masters)
+            && self.mongo.len() == mongo_members
+            && [0, mongo_members].contains(&self.mongo_known.len());
+        if !fits {
+            bail!("the ports that are given are not those of such a cluster: {self:?}");
         }
         Ok(())
     }

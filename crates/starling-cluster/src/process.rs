@@ -96,6 +96,11 @@ impl Process {
         self.running().is_some()
     }
 
+    /// Whether it is stopped in its tracks, by [`pause`](Self::pause) or by itself.
+    pub fn is_paused(&self) -> bool {
+        self.running().is_some_and(|identity| identity.is_stopped())
+    }
+
     /// How it exited when it last did; `None` if it has not, or if another process had started it.
     pub fn last_exit(&self) -> Option<ExitStatus> {
         self.reap();

@@ -8,6 +8,7 @@ use bson::{Document, doc};
 use mongodb::error::{Error, ErrorKind};
 use mongodb::options::{ClientOptions, ReadConcern, ReadPreference, SelectionCriteria, WriteConcern};
 use mongodb::{Client, Collection, Database};
+use starling_core::{defect, planted};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::directory::{ConversationDocument, MemberDocument, UserDocument};
@@ -113,6 +114,9 @@ async fn client_options(settings: &MongoSettings) -> Result<ClientOptions, Mongo
     options.selection_criteria = Some(SelectionCriteria::ReadPreference(ReadPreference::Primary));
     options.read_concern = Some(ReadConcern::majority());
     let mut write_concern = WriteConcern::majority();
+    if planted(defect::MINORITY_WRITES) {
+        write_concern = WriteConcern::nodes(1);
+    }
     write_concern.journal = Some(true);
     write_concern.w_timeout = Some(settings.majority_timeout);
     options.write_concern = Some(write_concern);

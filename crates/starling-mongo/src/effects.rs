@@ -11,6 +11,7 @@
 
 use bson::{Bson, Document, doc};
 use starling_core::ports::{ConversationRecord, Effect};
+use starling_core::{defect, planted};
 use starling_protocol::{ConversationId, Role, Seq, UserId};
 
 use crate::Mongo;
@@ -120,7 +121,10 @@ fn guarded(
 ) -> Result<Document, CallError> {
     let seq = number(seq)?;
     change.insert("changed", seq);
-    let is_older = doc! { "$lt": [{ "$ifNull": ["$changed", 0_i64] }, seq] };
+    let mut is_older = doc! { "$lt": [{ "$ifNull": ["$changed", 0_i64] }, seq] };
+    if planted(defect::EFFECTS_UNGUARDED) {
+        is_older = doc! { "$literal": true };
+    }
     let changed = doc! { "$mergeObjects": ["$$ROOT", change] };
     Ok(doc! {
         "q": { "conversation": conversation.as_str(), "user": user.as_str() },

@@ -4,6 +4,7 @@ use bson::{Document, doc};
 use mongodb::error::Error;
 use mongodb::options::IndexOptions;
 use mongodb::{Database, IndexModel};
+use starling_core::{defect, planted};
 
 /// The fence of the log, and the way to heads and pages.
 pub(crate) const CONVERSATION_SEQ: &str = "conversation_seq";
@@ -17,18 +18,24 @@ pub(crate) const USER_PRESENT: &str = "user_present";
 /// Creates what is missing; returns once a majority holds it. An index of the same name with another definition
 /// is an error: it is not for a starting node to rebuild indexes under its peers.
 pub(crate) async fn create_indexes(database: &Database) -> Result<(), Error> {
-    let unique = |name: &str, keys: Document, partial: Option<Document>| {
+    let index = |name: &str, unique: bool, keys: Document, partial: Option<Document>| {
         let options = IndexOptions::builder()
             .name(name.to_owned())
-            .unique(true)
+            .unique(unique)
             .partial_filter_expression(partial)
             .build();
         IndexModel::builder().keys(keys).options(options).build()
     };
     let entries = [
-        unique(CONVERSATION_SEQ, doc! { "conversation": 1, "seq": 1 }, None),
-        unique(
+        index(
+            CONVERSATION_SEQ,
+            !planted(defect::NO_SEQ_INDEX),
+            doc! { "conversation": 1, "seq": 1 },
+            None,
+        ),
+        index(
             CONVERSATION_SENDER_CLIENT_ID,
+            !planted(defect::NO_IDEMPOTENCY),
             doc! { "conversation": 1, "sender": 1, "client_id": 1 },
             Some(doc! { "client_id": { "$exists": true } }),
         ),
@@ -38,7 +45,12 @@ pub(crate) async fn create_indexes(database: &Database) -> Result<(), Error> {
         .partial_filter_expression(doc! { "left": 0_i64 })
         .build();
     let members = [
-        unique(CONVERSATION_USER, doc! { "conversation": 1, "user": 1 }, None),
+        index(
+            CONVERSATION_USER,
+            true,
+            doc! { "conversation": 1, "user": 1 },
+            None,
+        ),
         IndexModel::builder()
             .keys(doc! { "user": 1, "conversation": 1 })
             .options(user_present)

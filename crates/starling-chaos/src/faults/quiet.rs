@@ -1,0 +1,157 @@
+//! What happens to the last entry of a conversation: nobody writes to it again, so no later entry shows the gap.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use futures::TryStreamExt;
+use rand::RngExt;
+use rand::seq::IndexedRandom;
+use starling_client::protocol::{ClientId, ConversationId, Create, Kind};
+use starling_cluster::Node;
+use tokio::sync::oneshot;
+use tokio::time::{sleep, timeout};
+
+use super::nodes::{DEAD, GRACE, check_crashed};
+use crate::load::Participant;
+use crate::network::Weather;
+use crate::stage::{Strike, Strikes, eventually};
+use crate::store;
+
+const MEMBERS: usize = 6;
+const CUT: Duration = Duration::from_secs(2);
+
+/// A conversation of some of the load's users, and the client that made it.
+struct Quiet {
+    name: String,
+    id: ConversationId,
+    maker: Participant,
+}
+
+impl Quiet {
+    /// Makes one at a node, with users who are connected to other nodes than `not_at`.
+    async fn make(strike: &Strike<'_>, at: &Node, not_at: &Node) -> Result<Self> {
+        let mut chance = strike.chance();
+        let name = format!("quiet-{}", chance.random_range(0..1_000_000_000_u32));
+        let elsewhere: Vec<&Arc<Participant>> = strike
+            .stage
+            .cast
+            .participants
+            .iter()
+            .filter(|participant| {
+                participant
+                    .client()
+                    .node()
+                    .is_some_and(|node| node != not_at.id())
+            })
+            .collect();
+        ensure!(
+            !elsewhere.is_empty(),
+            "all clients are connected to {}",
+            not_at.id()
+        );
+        let others = elsewhere.sample(&mut chance, MEMBERS);
+        let mut members: Vec<_> = others.map(|other| other.user().clone()).collect();
+        members.sort();
+        members.dedup();
+        let maker =
+            Participant::connect(strike.cluster(), at.ws_url(), &strike.stage.recorder, 0, &name).await?;
+        let create = Create {
+            kind: Kind::Group,
+            members,
+            name: Some(name.clone()),
+            open: false,
+            client_id: Some(ClientId::new(&name)?),
+        };
+        let id = maker.create(create).await?;
+        Ok(Self { name, id, maker })
+    }
+
+    fn last_words(&self) -> Result<ClientId> {
+        Ok(ClientId::new(format!("{}-last-words", self.name))?)
+    }
+}
+
+/// A node stores an entry and dies, and its sender with it: the others must learn of it all the same.
+pub(super) async fn crash(strike: &Strike<'_>) -> Result<Strikes> {
+    let (stage, node, cluster) = (strike.stage, strike.node(), strike.cluster());
+    let elsewhere = cluster.node((strike.step.node + 1) % cluster.nodes().len());
+    let quiet = Quiet::make(strike, elsewhere, node).await?;
+    quiet.maker.client().close().await;
+
+    node.terminate(GRACE).await?;
+    let armed = stage.topology.armed("after_insert=1*return(crash)");
+    node.start_with_env(&armed).await?;
+    // At once: HAProxy sends others here only when it has seen the node ready twice.
+    let device = format!("{}/sender", quiet.name);
+    let sender = Participant::connect(cluster, node.ws_url(), &stage.recorder, 1, &device).await?;
+    sender
+        .send(&quiet.id, quiet.last_words()?, "last words".to_owned(), |_| {})
+        .await;
+    eventually("the node dies", Duration::from_secs(10), async || {
+        !node.is_alive()
+    })
+    .await?;
+    strike.begins();
+    sender.client().close().await;
+    check_crashed(strike)?;
+    let stored = is_stored(strike, &quiet).await?;
+    stage.cast.progress.recovered(strike.since(), DEAD).await;
+    node.start().await?;
+    Ok(Strikes::new(
+        stored,
+        format!("{} died with the last entry of {}", node.id(), quiet.id),
+    ))
+}
+
+/// A node announces an entry while the others are cut off from Redis.
+pub(super) async fn missed(strike: &Strike<'_>) -> Result<Strikes> {
+    let (topology, node) = (&strike.stage.topology, strike.node());
+    let quiet = Quiet::make(strike, node, node).await?;
+    // For the other nodes to put the conversation's stream in place.
+    sleep(Duration::from_millis(500)).await;
+    let deaf: Vec<_> = (0..topology.nodes().len())
+        .filter(|other| *other != strike.step.node)
+        .map(|other| topology.redis_link(other))
+        .collect();
+    let struck = || deaf.iter().map(|link| link.struck()).sum::<u64>();
+    let before = struck();
+    strike.begins();
+    deaf.iter().for_each(|link| link.set(Weather::Cut));
+    let (acknowledge, acknowledged) = oneshot::channel();
+    let last = |answer: Result<_, _>| {
+        // Nobody waits any more where it took too long.
+        let _ = acknowledge.send(answer.is_ok());
+    };
+    quiet
+        .maker
+        .send(&quiet.id, quiet.last_words()?, "last words".to_owned(), last)
+        .await;
+    let acknowledged = timeout(Duration::from_secs(20), acknowledged).await;
+    sleep(CUT).await;
+    deaf.iter().for_each(|link| link.set(Weather::Clear));
+    quiet.maker.client().close().await;
+    ensure!(
+        acknowledged.context("the last entry was not acknowledged")??,
+        "the last entry was refused"
+    );
+    let cut = struck() - before;
+    Ok(Strikes::new(
+        cut.min(is_stored(strike, &quiet).await?),
+        format!(
+            "{cut} connections to Redis were cut as {} announced the last entry of {}",
+            node.id(),
+            quiet.id
+        ),
+    ))
+}
+
+async fn is_stored(strike: &Strike<'_>, quiet: &Quiet) -> Result<u64> {
+    let filter = bson::doc! { "conversation": quiet.id.as_str(), "client_id": quiet.last_words()?.as_str() };
+    let database = store::open(strike.cluster()).await?;
+    let found = database
+        .collection::<bson::Document>("entries")
+        .find(filter)
+        .await?;
+    Ok(found.try_collect::<Vec<_>>().await?.len() as u64)
+}

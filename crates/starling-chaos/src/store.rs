@@ -1,0 +1,118 @@
+//! What MongoDB holds in the end, read by the plain driver: the nodes' own code is not asked about itself.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::Result;
+use bson::{Document, doc};
+use futures::TryStreamExt;
+use mongodb::options::{ClientOptions, ReadConcern, ReadPreference, SelectionCriteria};
+use mongodb::{Client, Database};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use starling_check::store::{StoreRecord, StoredConversation, StoredMember, write_store};
+use starling_cluster::Cluster;
+use starling_protocol::{ConversationId, Entry, Role, Seq, UserId};
+
+/// The nodes' database, as a majority holds it.
+pub(crate) async fn open(cluster: &Cluster) -> Result<Database> {
+    let mut options = ClientOptions::parse(cluster.mongo().url()).await?;
+    options.read_concern = Some(ReadConcern::majority());
+    options.selection_criteria = Some(SelectionCriteria::ReadPreference(ReadPreference::Primary));
+    Ok(Client::with_options(options)?.database("starling"))
+}
+
+/// All that is stored.
+pub(crate) struct Stored {
+    entries: Vec<Entry>,
+    conversations: Vec<StoredConversation>,
+}
+
+#[derive(Deserialize)]
+struct ConversationDocument {
+    #[serde(rename = "_id")]
+    id: ConversationId,
+    applied: Seq,
+}
+
+#[derive(Deserialize)]
+struct MemberDocument {
+    conversation: ConversationId,
+    user: UserId,
+    role: Role,
+    left: Seq,
+    delivered: Seq,
+}
+
+impl Stored {
+    /// Reads it.
+    pub(crate) async fn read(cluster: &Cluster) -> Result<Self> {
+        let database = open(cluster).await?;
+        let entries: Vec<Entry> = all(&database, "entries", doc! { "conversation": 1, "seq": 1 }).await?;
+        let documents: Vec<ConversationDocument> = all(&database, "conversations", doc! { "_id": 1 }).await?;
+        let members: Vec<MemberDocument> =
+            all(&database, "members", doc! { "conversation": 1, "user": 1 }).await?;
+        let mut conversations: BTreeMap<ConversationId, StoredConversation> = BTreeMap::new();
+        for document in documents {
+            let conversation = StoredConversation {
+                id: document.id.clone(),
+                head: None,
+                applied: Some(document.applied),
+                members: Vec::new(),
+            };
+            conversations.insert(document.id, conversation);
+        }
+        for entry in &entries {
+            if let Some(conversation) = conversations.get_mut(&entry.conversation) {
+                conversation.head = conversation.head.max(Some(entry.seq));
+            }
+        }
+        for member in members {
+            if let Some(conversation) = conversations.get_mut(&member.conversation) {
+                conversation.members.push(StoredMember {
+                    user: member.user,
+                    role: member.role,
+                    delivered: member.delivered,
+                    left: (member.left != 0).then_some(member.left),
+                });
+            }
+        }
+        Ok(Self {
+            entries,
+            conversations: conversations.into_values().collect(),
+        })
+    }
+
+    /// The heads of a user's conversations.
+    pub(crate) fn heads_of(&self, user: &UserId) -> impl Iterator<Item = (&ConversationId, Seq)> {
+        let present = move |conversation: &&StoredConversation| {
+            let members = &conversation.members;
+            members
+                .iter()
+                .any(|member| member.user == *user && member.left.is_none())
+        };
+        let conversations = self.conversations.iter().filter(present);
+        conversations.map(|conversation| (&conversation.id, conversation.head.unwrap_or_default()))
+    }
+
+    /// Writes it for the checker.
+    pub(crate) fn write(self, path: &Path) -> Result<()> {
+        let entries = self.entries.into_iter().map(StoreRecord::Entry);
+        let conversations = self.conversations.into_iter().map(StoreRecord::Conversation);
+        let records: Vec<StoreRecord> = entries.chain(conversations).collect();
+        Ok(write_store(path, &records)?)
+    }
+}
+
+async fn all<T: DeserializeOwned>(database: &Database, collection: &str, order: Document) -> Result<Vec<T>> {
+    let documents: Vec<Document> = database
+        .collection::<Document>(collection)
+        .find(doc! {})
+        .sort(order)
+        .allow_disk_use(true)
+        .await?
+        .try_collect()
+        .await?;
+    let decode = |document| Ok(bson::deserialize_from_document(document)?);
+    documents.into_iter().map(decode).collect()
+}
