@@ -23,8 +23,10 @@ pub(super) struct Replicas {
     majority: Data,
     /// All writes, in order.
     oplog: Vec<Logged>,
-    /// So many of them are in `majority`.
+    /// So many of them are in `majority`: the primary knows that they are committed.
     committed: usize,
+    /// So many of them ever were: no fail-over takes them back.
+    durable: usize,
     /// Grows with every fail-over: whoever waits for a majority in an old term is not told.
     term: u64,
     lag: (Duration, Duration),
@@ -72,6 +74,7 @@ impl Replicas {
             majority: Data::default(),
             oplog: Vec::new(),
             committed: 0,
+            durable: 0,
             term: 0,
             lag: (Duration::ZERO, Duration::ZERO),
             series: StdRng::seed_from_u64(0),
@@ -98,7 +101,12 @@ impl Replicas {
             self.majority.make(&logged.write);
             self.committed += 1;
         }
+        self.durable = self.durable.max(self.committed);
         &self.majority
+    }
+
+    pub(super) fn primary(&self) -> &Data {
+        &self.primary
     }
 
     /// Stores in order up to the first collision, and says where that is.
@@ -147,12 +155,12 @@ impl Replicas {
     /// For `catch_up` it does not know that the last `behind` of the committed ones, and those, are committed.
     pub(super) fn fail_over(&mut self, kept: usize, behind: usize, catch_up: Duration) {
         self.majority();
-        let end = (self.committed + kept).min(self.oplog.len());
+        let end = (self.durable + kept).min(self.oplog.len());
         let lost = self.oplog.drain(end..);
         self.counts.rolled_back += lost
             .filter(|logged| matches!(logged.write, Write::Entry(_)))
             .count();
-        self.committed = self.committed.saturating_sub(behind);
+        self.committed = self.committed.min(self.durable.saturating_sub(behind));
         let known_at = Instant::now() + catch_up;
         for logged in &mut self.oplog[self.committed..] {
             logged.committed_at = known_at;

@@ -136,6 +136,12 @@ impl MemoryStore {
         self.inspect(|data| data.head(conversation).map_or(0, |entry| entry.seq))
     }
 
+    /// The same of the log as the primary has it, of which a fail-over may take back what no majority has.
+    pub fn primary_head_seq(&self, conversation: &ConversationId) -> Seq {
+        let replicas = self.replicas.lock();
+        replicas.primary().head(conversation).map_or(0, |entry| entry.seq)
+    }
+
     /// All conversations that have an entry, by id.
     pub fn conversation_ids(&self) -> Vec<ConversationId> {
         let mut ids: Vec<_> = self.inspect(|data| data.conversations().cloned().collect());

@@ -78,6 +78,19 @@ async fn a_new_primary_may_read_what_is_older_for_a_while() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn no_fail_over_takes_back_what_a_majority_had() {
+    let store = lagging(0);
+    for seq in 1..=3 {
+        insert(&store, seq).await.unwrap().unwrap();
+    }
+    store.fail_over(0, 2, ms(100));
+    store.fail_over(0, 3, ms(100));
+    assert_eq!(store.head_seq(&conversation("a")), 0);
+    sleep(ms(100)).await;
+    assert_eq!(store.head_seq(&conversation("a")), 3);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_write_that_finds_no_majority_is_unknown_and_committed_later() {
     let store = lagging(1);
     store.stall_majority(ms(3_000));
