@@ -102,6 +102,11 @@ impl Outbox {
         }
     }
 
+    /// Whether frames of so many bytes may be pushed without closing the outbox.
+    pub(crate) fn fits(&self, bytes: usize) -> bool {
+        self.state.lock().bytes + bytes <= self.max_bytes
+    }
+
     /// Waits until less than half of the bound is in use, for producers that can wait (reads of the log, never
     /// fan-out). `false` if the outbox is closed. Cancel-safe.
     pub async fn until_roomy(&self) -> bool {

@@ -132,7 +132,8 @@ impl Hub {
         }
     }
 
-    /// Makes a session live that has everything up to `position`, if the ring holds what it lacks.
+    /// Makes a session live that has everything up to `position`, if the ring holds what it lacks and its outbox has
+    /// room for that.
     pub(crate) fn attach(&mut self, session: &Arc<Session>, position: Seq) -> Attach {
         let Some(mark) = self.mark else {
             return Attach::Closed;
@@ -144,7 +145,15 @@ impl Hub {
         if missing > self.ring.len() {
             return Attach::Behind(mark.seq);
         }
-        for frame in self.ring.range(self.ring.len() - missing..) {
+        let missing = self.ring.range(self.ring.len() - missing..);
+        // Pushing here waits for nobody: what does not fit is read at the reader's own pace.
+        if !session
+            .outbox()
+            .fits(missing.clone().map(|frame| frame.weight()).sum())
+        {
+            return Attach::Behind(mark.seq);
+        }
+        for frame in missing {
             session.outbox().push(frame.clone());
             if let Some(entry) = frame.entry_ref().filter(|entry| ends(entry, session)) {
                 return Attach::Ended(entry.seq);

@@ -131,7 +131,15 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) async fn open(node: &Arc<Engine>, name: &str) -> Result<Self, Error> {
-        let outbox = Outbox::new(1 << 20);
+        Self::open_with(node, name, 1 << 20).await
+    }
+
+    pub(crate) async fn open_with(
+        node: &Arc<Engine>,
+        name: &str,
+        outbox_bytes: usize,
+    ) -> Result<Self, Error> {
+        let outbox = Outbox::new(outbox_bytes);
         let session = node.open_session(user(name), None, outbox.clone()).await?;
         let frames = Arc::new(Mutex::new(Vec::new()));
         let (reader, read) = (outbox.clone(), frames.clone());

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use starling_protocol::{Command, Delivered, ErrorCode, List, Reply};
 
-use crate::cluster::{Cluster, eventually, user};
+use crate::cluster::{Client, Cluster, eventually, user};
 
 #[tokio::test(start_paused = true)]
 async fn a_client_resumes_from_any_depth_on_any_node_while_others_send() {
@@ -125,4 +125,22 @@ async fn what_was_written_but_never_marked_is_noted_when_the_connection_ends() {
     bob.session.close().await;
     let again = cluster.connect(0, "bob").await;
     again.has(&group, 2, 2).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_is_far_behind_is_not_let_go_for_what_it_resumes_with() {
+    let cluster = Cluster::start(1).await;
+    let group = cluster.group(&["ann", "bob"]).await;
+    let ann = cluster.connect(0, "ann").await;
+    let behind = cluster.connect(0, "bob").await;
+    for index in 0..200 {
+        ann.command(crate::cluster::message(&group, &format!("{index}")))
+            .await;
+    }
+    behind.has(&group, 2, 201).await;
+    // The hub's ring holds far more than this outbox takes.
+    let bob = Client::open_with(&cluster.nodes[0], "bob", 10_000).await.unwrap();
+    bob.sync(BTreeMap::from([(group.clone(), 1)])).await.unwrap();
+    bob.has(&group, 2, 201).await;
+    assert_eq!(bob.closed(), None);
 }
