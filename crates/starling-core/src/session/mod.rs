@@ -6,20 +6,27 @@ mod stream;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use starling_protocol::{CloseCode, Command, ConversationId, Error, ErrorCode, Reply, Seq, UserId};
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
+use tokio::time::sleep;
 
 use crate::chance::HashMap;
 use crate::ports::{Admission, ConnectionId, SessionRef};
 use crate::sequencer::Answer;
 use crate::shared::Shared;
+use crate::time::jittered;
 use crate::{Outbox, SharedFrame};
 
 pub(crate) use commands::{execute, reply_of, submit};
 pub(crate) use stream::welcome;
+
+/// Between two attempts to take a connection out of the session map, at first and at most.
+const LEAVE_PAUSE: Duration = Duration::from_millis(200);
+const LEAVE_PAUSE_AT_MOST: Duration = Duration::from_secs(5);
 
 /// One authenticated connection.
 pub struct Session {
@@ -247,15 +254,16 @@ impl Session {
         for id in streams.keys() {
             self.shared.delivery.detach(id, self);
         }
+        let entry = self.entry();
         if self
             .shared
             .ports
             .sessions
-            .disconnect(&self.user, &self.entry())
+            .disconnect(&self.user, &entry)
             .await
             .is_err()
         {
-            tracing::debug!(connection = %self.connection, "left in the session map");
+            tokio::spawn(leave_map(self.shared.clone(), self.user.clone(), entry));
         }
         if !self.shared.sessions.is_connected(&self.user) {
             self.leave_notes(streams).await;
@@ -282,6 +290,19 @@ impl Session {
             {
                 return;
             }
+        }
+    }
+}
+
+/// Takes a connection out of the session map once that can be reached: it would count against its user's limit for
+/// as long as the node lives under this incarnation.
+async fn leave_map(shared: Arc<Shared>, user: UserId, entry: SessionRef) {
+    let mut pause = LEAVE_PAUSE;
+    while shared.incarnation() == entry.incarnation {
+        sleep(jittered(pause)).await;
+        pause = (pause * 2).min(LEAVE_PAUSE_AT_MOST);
+        if shared.ports.sessions.disconnect(&user, &entry).await.is_ok() {
+            return;
         }
     }
 }

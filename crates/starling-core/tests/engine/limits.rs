@@ -90,3 +90,24 @@ async fn a_draining_node_answers_what_is_in_flight_and_sends_its_clients_elsewhe
         "sent again, stored once"
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_ended_while_coordination_was_away_does_not_count_for_ever() {
+    let cluster = Cluster::start_with(2, Settings::default()).await;
+    for _ in 0..5 {
+        let client = cluster.open(0, "ann").await.unwrap();
+        // Away for a moment only: the node keeps its incarnation.
+        cluster.ports[0].coordination.set_reachable(false);
+        client.session.close().await;
+        cluster.ports[0].coordination.set_reachable(true);
+    }
+    eventually("room for a connection", || {
+        cluster
+            .coordination
+            .session_map(&crate::cluster::user("ann"))
+            .is_empty()
+            .then_some(())
+    })
+    .await;
+    assert!(cluster.open(1, "ann").await.is_ok());
+}
