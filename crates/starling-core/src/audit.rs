@@ -1,22 +1,26 @@
 //! Finds what pub/sub and crashed nodes have left undone, by comparing heads with the log.
 //!
-//! Two rounds: the hubs of this node (were all entries delivered here?), and a slow rotation over all
-//! conversations (is everything that is stored also applied and announced? A crash in a conversation that
-//! nobody writes to again shows nowhere else).
+//! Three rounds: the hubs of this node (were all entries delivered here?), a slow rotation over all conversations
+//! (is everything that is stored also applied and announced? A crash in a conversation that nobody writes to again
+//! shows nowhere else), and one over this node's sessions (are all memberships streamed? That of a new member is
+//! told to his node once, and there is no hub yet to compare).
 
 use std::sync::Arc;
 
 use starling_protocol::ConversationId;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::chance::HashMap;
 use crate::ports::Unavailable;
+use crate::session::Session;
 use crate::shared::Shared;
 use crate::time::jittered;
 use crate::{defect, planted};
 
 /// Conversations of one page of the rotation.
 const PAGE: usize = 200;
+/// Sessions of one round that nothing was lost for.
+const SESSIONS: usize = 100;
 
 /// Compares the heads of active hubs until the task is dropped.
 pub(crate) async fn compare_hubs(shared: Arc<Shared>) {
@@ -37,6 +41,38 @@ pub(crate) async fn rotate(shared: Arc<Shared>) {
             Err(unavailable) => tracing::debug!(%unavailable, "rotation paused"),
         }
     }
+}
+
+/// Looks at the memberships of this node's sessions until the task is dropped: of a few in every round, of all
+/// when something was lost.
+pub(crate) async fn look_at_sessions(shared: Arc<Shared>) {
+    let (mut turn, mut all) = (0, false);
+    loop {
+        let pause = jittered(shared.settings.rotation_interval);
+        all |= timeout(pause, shared.registration.renewed()).await.is_ok();
+        let mut sessions = shared.sessions.all();
+        sessions.sort_by(|a, b| a.connection().cmp(b.connection()));
+        if !all {
+            turn %= sessions.len().div_ceil(SESSIONS).max(1);
+            sessions = sessions
+                .into_iter()
+                .skip(turn * SESSIONS)
+                .take(SESSIONS)
+                .collect();
+            turn += 1;
+        }
+        match look_at(&sessions).await {
+            Ok(()) => all = false,
+            Err(unavailable) => tracing::debug!(%unavailable, "memberships not compared"),
+        }
+    }
+}
+
+async fn look_at(sessions: &[Arc<Session>]) -> Result<(), Unavailable> {
+    for session in sessions {
+        session.look_for_streams().await?;
+    }
+    Ok(())
 }
 
 /// Looks at one page; the id to go on after, `None` at the end.

@@ -82,6 +82,7 @@ impl Engine {
             tokio::spawn(Registration::run(shared.clone(), heard)).abort_handle(),
             tokio::spawn(audit::compare_hubs(shared.clone())).abort_handle(),
             tokio::spawn(audit::rotate(shared.clone())).abort_handle(),
+            tokio::spawn(audit::look_at_sessions(shared.clone())).abort_handle(),
             tokio::spawn(flush(shared.clone())).abort_handle(),
         ];
         Ok(Arc::new(Self {

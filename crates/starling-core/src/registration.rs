@@ -26,6 +26,8 @@ pub(crate) struct Registration {
     seen: Mutex<HashMap<Incarnation, Seen>>,
     /// Something of ours was found missing.
     lost: Notify,
+    /// All of ours is registered anew.
+    renewed: Notify,
 }
 
 struct Seen {
@@ -37,6 +39,11 @@ impl Registration {
     /// Has everything registered anew, soon.
     pub(crate) fn lost(&self) {
         self.lost.notify_one();
+    }
+
+    /// Waits until all is registered anew: what was said before may not have reached this node.
+    pub(crate) async fn renewed(&self) {
+        self.renewed.notified().await;
     }
 
     /// Looks at a route that a commit has read: if this node has sessions there and is not on it, coordination
@@ -146,7 +153,12 @@ impl Registration {
                         refreshed = Instant::now();
                     }
                 }
-                Err(unavailable) => tracing::warn!(%unavailable, "liveness not renewed"),
+                Err(unavailable) => {
+                    tracing::warn!(%unavailable, "liveness not renewed");
+                    if woken {
+                        shared.registration.lost();
+                    }
+                }
             }
             if woken {
                 // Many conversations may find out at once.
@@ -170,13 +182,13 @@ async fn rejoin(shared: &Arc<Shared>, heard: &mpsc::Sender<BusEvent>) -> bool {
     true
 }
 
-/// Enters all sessions and routes of this node.
+/// Enters all sessions and routes of this node; what fails is tried again.
 async fn register(shared: &Arc<Shared>) {
     let incarnation = shared.incarnation();
     for chunk in shared.delivery.conversations().chunks(CHUNK) {
         if let Err(unavailable) = shared.ports.bus.join_routes(chunk, &incarnation).await {
             tracing::warn!(%unavailable, "routes not registered");
-            return;
+            return shared.registration.lost();
         }
     }
     for chunk in shared.sessions.all().chunks(CHUNK) {
@@ -197,7 +209,8 @@ async fn register(shared: &Arc<Shared>) {
             .any(|entered| entered.is_err())
         {
             tracing::warn!("sessions not registered");
-            return;
+            return shared.registration.lost();
         }
     }
+    shared.registration.renewed.notify_one();
 }

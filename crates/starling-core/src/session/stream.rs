@@ -21,6 +21,7 @@ use crate::ports::{MemberRecord, Unavailable};
 use crate::sequencer::PAGE;
 use crate::shared::Shared;
 use crate::standing::{self, Listed, Standing};
+use crate::time::jittered;
 
 /// What waits for a client without cursors is sent from here on at most; the rest is history.
 const WAITING_AT_MOST: Seq = 1_000;
@@ -30,6 +31,9 @@ const HUB_LAG: Duration = Duration::from_millis(5);
 /// refused only after this many looks.
 const AHEAD_LOOKS: u32 = 5;
 const AHEAD_PAUSE: Duration = Duration::from_millis(300);
+/// Between two attempts to start the stream of a new member, at first and at most.
+const WELCOME_PAUSE: Duration = Duration::from_millis(50);
+const WELCOME_PAUSE_AT_MOST: Duration = Duration::from_secs(2);
 /// Memberships that are looked up and opened together.
 const CHUNK: usize = 200;
 
@@ -141,6 +145,28 @@ impl Session {
                 Start::Refused(error) => {
                     synced.refused.insert(id, error);
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// Welcomes the user to memberships whose streams are missing here: word of a new one can be lost, as any
+    /// message between nodes can.
+    pub(crate) async fn look_for_streams(self: &Arc<Self>) -> Result<(), Unavailable> {
+        let shared = &self.shared;
+        let mut after = None;
+        while self.is_live() {
+            let page = shared
+                .ports
+                .directory
+                .memberships(&self.user, after.as_ref(), CHUNK)
+                .await?;
+            for member in &page {
+                welcome(shared, self, &member.conversation, member.changed);
+            }
+            match page.last() {
+                Some(last) if page.len() == CHUNK => after = Some(last.conversation.clone()),
+                _ => break,
             }
         }
         Ok(())
@@ -306,23 +332,29 @@ pub(crate) fn welcome(shared: &Arc<Shared>, session: &Arc<Session>, id: &Convers
     }
     let (shared, session, id) = (shared.clone(), session.clone(), id.clone());
     tokio::spawn(async move {
-        // Whoever appended the entry applies it before he publishes it; failing here is mended by the next
-        // sync.
-        let started = async {
-            shared.delivery.open(&shared, std::slice::from_ref(&id)).await?;
-            let seen = standing::look(&shared.ports, &id, &session.user).await?;
-            let summary = standing::summary_of(&shared.ports, seen).await?;
-            if session.streams.lock().contains_key(&id) {
-                return Ok(());
-            }
-            session
-                .stream(summary, seq - 1)
-                .await
-                .map(drop)
-                .map_err(Error::from)
-        };
-        if let Err(error) = started.await {
+        let mut pause = WELCOME_PAUSE;
+        while let Err(error) = start(&shared, &session, &id, seq).await {
             tracing::debug!(conversation = %id, user = %session.user, %error, "not welcomed");
+            if error.code != ErrorCode::Unavailable || !session.is_live() {
+                break;
+            }
+            sleep(jittered(pause)).await;
+            pause = (pause * 2).min(WELCOME_PAUSE_AT_MOST);
         }
     });
+}
+
+async fn start(
+    shared: &Arc<Shared>,
+    session: &Arc<Session>,
+    id: &ConversationId,
+    seq: Seq,
+) -> Result<(), Error> {
+    shared.delivery.open(shared, std::slice::from_ref(id)).await?;
+    let seen = standing::look(&shared.ports, id, &session.user).await?;
+    let summary = standing::summary_of(&shared.ports, seen).await?;
+    if !session.streams.lock().contains_key(id) {
+        session.stream(summary, seq - 1).await?;
+    }
+    Ok(())
 }

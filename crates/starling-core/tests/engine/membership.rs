@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use starling_protocol::{AddMembers, Body, Command, ErrorCode, History, Join, Leave, RemoveMember, Reply};
 
-use crate::cluster::{Cluster, eventually, message, user};
+use crate::cluster::{Cluster, eventually, message, ms, user};
 
 #[tokio::test(start_paused = true)]
 async fn a_conversation_reaches_its_members_from_its_first_entry_on() {
@@ -209,5 +209,33 @@ trait ParseId {
 impl ParseId for str {
     fn parse_id(&self) -> starling_protocol::ConversationId {
         starling_protocol::ConversationId::new(self).unwrap()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_member_whose_word_was_lost_is_welcomed_all_the_same() {
+    let cluster = Cluster::start(2).await;
+    let (ann, bob) = (cluster.connect(0, "ann").await, cluster.connect(1, "bob").await);
+    cluster.coordination.drop_messages(1_000);
+    let group = cluster.group(&["ann", "bob"]).await;
+    cluster.coordination.drop_messages(0);
+    for client in [&ann, &bob] {
+        client.has(&group, 1, 1).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_member_whose_node_cannot_read_the_log_is_welcomed_once_it_can() {
+    let cluster = Cluster::start(2).await;
+    let bob = cluster.connect(1, "bob").await;
+    for failures in 1..8 {
+        cluster.ports[1].store.fail_reads(failures);
+        let group = cluster.group(&["ann", "bob"]).await;
+        let welcomed = tokio::time::Instant::now();
+        bob.has(&group, 1, 1).await;
+        assert!(
+            welcomed.elapsed() < ms(5_000),
+            "nothing but the welcome itself is needed"
+        );
     }
 }

@@ -100,7 +100,7 @@ impl Actor {
         }
         self.applied = head.seq;
         shared.delivery.offer(&shared, &entries);
-        self.introduce(&entries).await;
+        let introduced = self.introduce(&entries).await;
         let changes = entries
             .into_iter()
             .filter(|entry| entry.body.changes_membership())
@@ -113,12 +113,12 @@ impl Actor {
             .commit(Arc::new(self.commit_of(head.seq, announcement, None)))
             .await;
         match told {
-            Ok(_) => {
+            Ok(_) if introduced.is_ok() => {
                 self.suspect = false;
                 shared.marks.applied(&self.id, head.seq);
             }
             // The log is right; the others find out by comparing heads. Keep owing it.
-            Err(_) => self.suspect = true,
+            _ => self.suspect = true,
         }
         Ok(())
     }
@@ -140,17 +140,15 @@ impl Actor {
         Ok(())
     }
 
-    /// Puts the nodes of new members on the route before the entry that makes them members is published.
-    pub(super) async fn introduce(&self, entries: &[Arc<Entry>]) {
+    /// Puts the nodes of new members on the route before the entry that makes them members is published: nobody
+    /// else tells them of it.
+    pub(super) async fn introduce(&self, entries: &[Arc<Entry>]) -> Result<(), Unavailable> {
         let users: Vec<_> = entries.iter().flat_map(|entry| newcomers(entry)).collect();
         if users.is_empty() {
-            return;
+            return Ok(());
         }
         let ports = &self.shared.ports;
-        // Failing here costs latency: their nodes find the conversation when they next compare.
-        let Ok(sessions) = ports.sessions.sessions(&users).await else {
-            return;
-        };
+        let sessions = ports.sessions.sessions(&users).await?;
         let mut nodes: Vec<_> = sessions
             .into_iter()
             .flatten()
@@ -159,7 +157,11 @@ impl Actor {
         nodes.sort();
         nodes.dedup();
         for node in nodes {
-            let _ = ports.bus.join_routes(std::slice::from_ref(&self.id), &node).await;
+            ports
+                .bus
+                .join_routes(std::slice::from_ref(&self.id), &node)
+                .await?;
         }
+        Ok(())
     }
 }

@@ -315,7 +315,10 @@ impl Actor {
                 tracing::warn!(conversation = %self.id, %unavailable, "stored but not applied yet");
                 self.suspect = true;
             }
-            self.introduce(&entries).await;
+            if let Err(unavailable) = self.introduce(&entries).await {
+                tracing::debug!(conversation = %self.id, %unavailable, "new members not introduced yet");
+                self.suspect = true;
+            }
         }
         if !self.suspect && self.applied + 1 == first {
             self.applied = head;
