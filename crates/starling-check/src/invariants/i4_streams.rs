@@ -3,8 +3,8 @@
 //! A stream belongs to one connection and one conversation. It starts with a `conversation` event, whose cursor
 //! says what comes next, and starts anew with the next such event. The server sends one event at the start of each
 //! stream that lasts; a former member who names a cursor in `sync` is sent the entries up to his removal without
-//! one, so that a stream may also start right after the cursor that was named last. What the client said it has is
-//! not to be sent again. Pages of history are not part of a stream.
+//! one, so that a stream may also start right after a cursor that was named, until `synced` says that all have
+//! started. What the client said it has is not to be sent again. Pages of history are not part of a stream.
 
 use std::collections::HashMap;
 
@@ -25,10 +25,13 @@ pub(crate) struct Counts {
 #[derive(Default)]
 struct Stream {
     epoch: u64,
+    /// How many `synced` the client has had.
+    synced: u64,
     /// The next seq; `None` before the stream starts.
     next: Option<Seq>,
-    /// The cursor of a `sync` for which the stream has not started anew yet.
-    named: Option<Seq>,
+    /// The cursors of those `sync` that are not answered and for which the stream has not started anew yet: a second
+    /// one may go out before the first one is answered.
+    named: Vec<Seq>,
     /// What the client said it had before this stream.
     had: Seq,
     /// Seqs that were left out.
@@ -47,6 +50,7 @@ pub(crate) fn check(facts: &Facts<'_>) -> (Findings, Counts) {
     let mut findings = Findings::default();
     let mut counts = Counts::default();
     let mut streams: HashMap<(&str, &str), Stream> = HashMap::new();
+    let mut answers: HashMap<&str, u64> = HashMap::new();
     for (n, record) in facts.in_time() {
         match &record.what {
             What::Sync {
@@ -54,11 +58,13 @@ pub(crate) fn check(facts: &Facts<'_>) -> (Findings, Counts) {
                 epoch,
                 cursors,
             } => {
+                let synced = answers.get(client.as_ref()).copied().unwrap_or_default();
                 for (conversation, cursor) in cursors {
                     let stream = streams.entry((client, conversation.as_str())).or_default();
-                    stream.on(*epoch).named = Some(*cursor);
+                    stream.on(*epoch, synced).named.push(*cursor);
                 }
             }
+            What::Synced { client, .. } => *answers.entry(client).or_default() += 1,
             What::Stream {
                 client,
                 epoch,
@@ -66,7 +72,8 @@ pub(crate) fn check(facts: &Facts<'_>) -> (Findings, Counts) {
                 cursor,
             } => {
                 let stream = streams.entry((client, conversation.as_str())).or_default();
-                stream.on(*epoch).start(*cursor, n);
+                let synced = answers.get(client.as_ref()).copied().unwrap_or_default();
+                stream.on(*epoch, synced).start(*cursor, n);
             }
             What::Entry {
                 client,
@@ -77,7 +84,8 @@ pub(crate) fn check(facts: &Facts<'_>) -> (Findings, Counts) {
                 ..
             } => {
                 let stream = streams.entry((client, conversation.as_str())).or_default();
-                let last = stream.on(*epoch).last;
+                let synced = answers.get(client.as_ref()).copied().unwrap_or_default();
+                let last = stream.on(*epoch, synced).last;
                 let Some(fault) = stream.take(*seq, n) else {
                     continue;
                 };
@@ -109,19 +117,32 @@ pub(crate) fn check(facts: &Facts<'_>) -> (Findings, Counts) {
 }
 
 impl Stream {
-    /// The stream on this connection: a new connection knows nothing of the one before.
-    fn on(&mut self, epoch: u64) -> &mut Self {
+    /// The stream on this connection, after so many answers: a new connection knows nothing of the one before, and
+    /// an answer says that what was asked for is done.
+    fn on(&mut self, epoch: u64, synced: u64) -> &mut Self {
         if self.epoch != epoch {
             *self = Self {
                 epoch,
+                synced,
                 ..Self::default()
             };
+        }
+        if self.synced != synced {
+            self.synced = synced;
+            self.named.clear();
         }
         self
     }
 
     fn start(&mut self, cursor: Seq, record: usize) {
-        self.had = self.named.take().unwrap_or_default();
+        match self.named.iter().position(|named| *named == cursor) {
+            Some(index) => {
+                self.named.drain(..=index);
+                self.had = cursor;
+            }
+            // Not an answer to a `sync`, as at the beginning of a membership; or one that goes back too far.
+            None => self.had = self.named.iter().copied().min().unwrap_or_default(),
+        }
         self.next = Some(cursor + 1);
         self.missing.clear();
         self.last = Some(record);
@@ -129,7 +150,7 @@ impl Stream {
 
     fn take(&mut self, seq: Seq, record: usize) -> Option<Fault> {
         if self.next != Some(seq)
-            && let Some(named) = self.named.filter(|named| named + 1 == seq)
+            && let Some(named) = self.named.iter().copied().find(|named| named + 1 == seq)
         {
             self.start(named, record);
         }
@@ -174,7 +195,7 @@ mod tests {
     #[test]
     fn faults_of_a_stream_are_told_apart() {
         let mut stream = Stream::default();
-        stream.on(1).start(4, 0);
+        stream.on(1, 0).start(4, 0);
         let mut seen = String::new();
         for seq in [5, 6, 9, 8, 8, 7, 10, 3] {
             seen.push(match stream.take(seq, 0) {
@@ -190,12 +211,17 @@ mod tests {
     #[test]
     fn a_stream_may_start_right_after_the_cursor_that_was_named() {
         let mut stream = Stream::default();
-        stream.on(1).named = Some(4);
+        stream.on(1, 0).named.push(4);
         assert!(stream.take(5, 0).is_none());
         assert!(stream.take(6, 0).is_none());
         assert!(matches!(stream.take(5, 0), Some(Fault::Double)), "once");
+        stream.on(1, 0).named.push(4);
+        assert!(
+            matches!(stream.on(1, 1).take(5, 0), Some(Fault::Double)),
+            "not after `synced`"
+        );
         assert!(matches!(
-            stream.on(2).take(7, 0),
+            stream.on(2, 0).take(7, 0),
             Some(Fault::Gap { expected: None })
         ));
     }

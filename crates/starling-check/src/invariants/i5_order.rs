@@ -13,15 +13,16 @@
 //!   may be stored late. It must come after what was sent before it, but nothing need come after it.
 //! - The answer to a refusal may be lost with its connection; what is then sent again is also a new send, and
 //!   nobody can see that. So a send that went out twice is not held against a later one if a refusal is plausible:
-//!   the user was ever told `rate_limited`, or was not a member all the time.
+//!   the user was not a member all the time, or anybody was ever told `rate_limited`. (For the full strength of this
+//!   invariant, run with limits that are not hit.)
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
-use starling_protocol::{ErrorCode, Seq};
+use starling_protocol::{ConversationId, ErrorCode, Seq, UserId};
 
 use crate::facts::Facts;
 use crate::finding::{Findings, Line, history};
-use crate::history::{Call, What};
+use crate::history::{Call, Record, What};
 use crate::logs::Stored;
 use crate::sends::Send;
 
@@ -81,6 +82,7 @@ fn acknowledged<'a>(facts: &Facts<'a>) -> HashMap<&'a str, Vec<Ack>> {
                 | Call::Add { conversation, .. }
                 | Call::Remove { conversation, .. },
             ) = facts.calls.get(client, *op)
+            && is_change_by(facts, conversation, *seq, facts.user(client))
         {
             all.push((n, conversation.as_str(), *seq));
         }
@@ -96,8 +98,19 @@ fn acknowledged<'a>(facts: &Facts<'a>) -> HashMap<&'a str, Vec<Ack>> {
     by_conversation
 }
 
+/// Whether a change of membership by this user is stored there. Where nothing had to be changed, the seq that was
+/// acknowledged names no entry of his.
+fn is_change_by(facts: &Facts<'_>, conversation: &ConversationId, seq: Seq, user: &str) -> bool {
+    let log = facts.logs.get(conversation.as_str());
+    let slot = log.map(|log| log.slot(seq)).unwrap_or_default();
+    slot.iter().any(|stored| {
+        let sender = stored.entry.sender.as_ref().map(UserId::as_str);
+        stored.entry.body.changes_membership() && sender == Some(user)
+    })
+}
+
 fn first_in_first_out(facts: &Facts<'_>, findings: &mut Findings) {
-    let limited = limited(facts);
+    let limits = limits_were_hit(facts);
     let mut queues: BTreeMap<(&str, &str), Vec<(usize, &Send<'_>)>> = BTreeMap::new();
     for send in facts.sends.iter() {
         if let Some(first) = send.first_sent
@@ -130,7 +143,7 @@ fn first_in_first_out(facts: &Facts<'_>, findings: &mut Findings) {
                 continue;
             }
             let settled = !send.acks.is_empty();
-            let certain = !send.resent || !refusal_is_plausible(facts, &limited, send);
+            let certain = !send.resent || !(limits || was_no_member(facts, send));
             if settled && certain {
                 last = Some((first, send, *stored));
             }
@@ -138,24 +151,24 @@ fn first_in_first_out(facts: &Facts<'_>, findings: &mut Findings) {
     }
 }
 
-/// Users who were told that they send too fast.
-fn limited<'a>(facts: &Facts<'a>) -> HashSet<&'a str> {
-    let limited = facts.records.iter().filter_map(|record| match &record.what {
-        What::Answered {
-            client,
-            code: Some(ErrorCode::RateLimited),
-            ..
-        } => Some(facts.user(client)),
-        _ => None,
-    });
-    limited.collect()
+fn limits_were_hit(facts: &Facts<'_>) -> bool {
+    let is_limit = |record: &Record| {
+        matches!(
+            record.what,
+            What::Answered {
+                code: Some(ErrorCode::RateLimited),
+                ..
+            }
+        )
+    };
+    facts.records.iter().any(is_limit)
 }
 
-fn refusal_is_plausible(facts: &Facts<'_>, limited: &HashSet<&str>, send: &Send<'_>) -> bool {
+/// Whether there was a time when the sender was no member, so that a send could be refused and, later, not.
+fn was_no_member(facts: &Facts<'_>, send: &Send<'_>) -> bool {
     let log = facts.logs.get(send.conversation);
     let memberships = log.map(|log| log.members.of(send.sender)).unwrap_or_default();
-    let always = matches!(memberships, [only] if only.from == 1);
-    limited.contains(send.sender) || !always
+    !matches!(memberships, [only] if only.from == 1)
 }
 
 /// Where a send is stored or, if it is not, was acknowledged.

@@ -13,7 +13,8 @@
 //! 4. Whatever was named, a stream may start with the entry that makes the user a member.
 //! 5. No stream starts beyond the log's end.
 //!
-//! What an allowed start passes over counts as had: the client may fill it with `history`, and need not.
+//! What a start passes over counts as had from then on: where it is allowed, the client may fill it with `history`, and
+//! need not; where it is not, it is held against the server once.
 //!
 //! That entries follow one another after a stream's start is I4.
 
@@ -117,11 +118,12 @@ pub(crate) fn check<'a>(facts: &Facts<'a>) -> (Findings, Readers<'a>) {
                     log: facts.logs.get(conversation.as_str()),
                     synced: syncs.get(client.as_ref()) == Some(epoch),
                 };
-                match start.of(reader) {
-                    Verdict::Beyond(end) => findings.add([Line::History(n)], || {
+                let outcome = start.of(reader);
+                match outcome {
+                    Outcome::Beyond(end) => findings.add([Line::History(n)], || {
                         format!("a stream of {conversation} to {client} starts after {cursor}, beyond its end {end}")
                     }),
-                    Verdict::Gap(from) => {
+                    Outcome::Gap(from) => {
                         let before = reader.named.map(|(record, _)| record).or(reader.last);
                         let missing = start.log.and_then(|log| log.slot(from + 1).first());
                         let lines = history([before, Some(n)]);
@@ -133,12 +135,13 @@ pub(crate) fn check<'a>(facts: &Facts<'a>) -> (Findings, Readers<'a>) {
                             )
                         });
                     }
-                    Verdict::Explained => {
-                        if reader.base.is_some() {
-                            reader.had.insert(reader.reach() + 1, *cursor);
-                        }
-                        reader.begin(*cursor);
+                    Outcome::Explained => {}
+                }
+                if !matches!(outcome, Outcome::Beyond(_)) {
+                    if reader.base.is_some() {
+                        reader.had.insert(reader.reach() + 1, *cursor);
                     }
+                    reader.begin(*cursor);
                 }
                 reader.started = true;
                 reader.last = Some(n);
@@ -173,7 +176,7 @@ struct Start<'a, 'b> {
     synced: bool,
 }
 
-enum Verdict {
+enum Outcome {
     Explained,
     /// The reader lacks what follows this.
     Gap(Seq),
@@ -182,15 +185,15 @@ enum Verdict {
 }
 
 impl Start<'_, '_> {
-    fn of(&self, reader: &Reader) -> Verdict {
+    fn of(&self, reader: &Reader) -> Outcome {
         let end = self.log.map_or(0, Log::head);
         if self.cursor > end {
-            return Verdict::Beyond(end);
+            return Outcome::Beyond(end);
         }
         let stands = match (reader.named, reader.base) {
             (Some((_, named)), _) if !reader.started => named,
             (_, Some(_)) => reader.reach(),
-            (_, None) => return Verdict::Explained,
+            (_, None) => return Outcome::Explained,
         };
         let is_member_anew = || {
             self.log
@@ -203,9 +206,9 @@ impl Start<'_, '_> {
         let left_out = reader.named.is_none() && !reader.started && self.synced;
         let answers_name = reader.named.is_some() && !reader.started;
         if self.cursor <= stands || is_member_anew() || left_out || (!answers_name && was_none()) {
-            Verdict::Explained
+            Outcome::Explained
         } else {
-            Verdict::Gap(stands)
+            Outcome::Gap(stands)
         }
     }
 }
