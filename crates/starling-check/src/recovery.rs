@@ -103,7 +103,7 @@ pub(crate) fn recovery(facts: &Facts<'_>, faults: &[Fault]) -> Recovery {
                 continue;
             };
             match acknowledged {
-                Some(at) => times.sorted.push(Duration::from_nanos(at - start)),
+                Some(at) => times.sorted.push(Duration::from_nanos(at.saturating_sub(start))),
                 None => times.never += 1,
             }
         }

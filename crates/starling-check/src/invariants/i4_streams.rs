@@ -143,14 +143,18 @@ impl Stream {
             // Not an answer to a `sync`, as at the beginning of a membership; or one that goes back too far.
             None => self.had = self.named.iter().copied().min().unwrap_or_default(),
         }
-        self.next = Some(cursor + 1);
+        self.next = Some(cursor.saturating_add(1));
         self.missing.clear();
         self.last = Some(record);
     }
 
     fn take(&mut self, seq: Seq, record: usize) -> Option<Fault> {
         if self.next != Some(seq)
-            && let Some(named) = self.named.iter().copied().find(|named| named + 1 == seq)
+            && let Some(named) = self
+                .named
+                .iter()
+                .copied()
+                .find(|named| named.checked_add(1) == Some(seq))
         {
             self.start(named, record);
         }
@@ -177,7 +181,7 @@ impl Stream {
             Some(next) if seq > next => self.missing.push((next, seq - 1)),
             _ => {}
         }
-        self.next = Some(seq + 1);
+        self.next = Some(seq.saturating_add(1));
         if expected != Some(seq) {
             Some(Fault::Gap { expected })
         } else if seq <= self.had {

@@ -42,7 +42,7 @@ fn fault(before: Option<&Stored<'_>>, stored: &Stored<'_>) -> Option<String> {
     if entry.seq == mark.seq && before.is_some() {
         return None;
     }
-    if entry.seq != mark.seq + 1 {
+    if Some(entry.seq) != mark.seq.checked_add(1) {
         return Some(format!("follows {}", mark.seq));
     }
     if is_created != (entry.seq == 1) {
@@ -55,7 +55,7 @@ fn fault(before: Option<&Stored<'_>>, stored: &Stored<'_>) -> Option<String> {
     if entry.lamport <= mark.lamport {
         return Some(format!("has lamport {} after {}", entry.lamport, mark.lamport));
     }
-    let messages = mark.messages + u64::from(entry.body.is_message());
+    let messages = mark.messages.saturating_add(u64::from(entry.body.is_message()));
     if entry.messages != messages {
         return Some(format!(
             "counts {} messages where {messages} is right",

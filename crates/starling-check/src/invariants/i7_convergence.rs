@@ -51,12 +51,12 @@ pub(crate) fn check<'a>(facts: &Facts<'a>, readers: &Readers<'a>) -> (Findings, 
             };
             let reach = reader.reach();
             if reach < cursor {
-                let missing = log.slot(reach + 1).first();
+                let missing = log.slot(reach.saturating_add(1)).first();
                 let missing = missing.map(|stored| Line::Store(stored.place));
                 findings.add([Line::History(*n)].into_iter().chain(missing), || {
                     format!(
                         "{client} ended at {cursor} of {conversation}, but was never given {}",
-                        reach + 1
+                        reach.saturating_add(1)
                     )
                 });
             }

@@ -60,6 +60,11 @@ impl Reader {
         self.had.reach(self.base.unwrap_or_default())
     }
 
+    /// The first seq that it does not have.
+    fn lacks(&self) -> Seq {
+        self.reach().saturating_add(1)
+    }
+
     fn on(&mut self, epoch: u64) -> &mut Self {
         if self.epoch != epoch {
             self.epoch = epoch;
@@ -95,7 +100,7 @@ pub(crate) fn check<'a>(facts: &Facts<'a>) -> (Findings, Readers<'a>) {
                         findings.add(history([reader.last, Some(n)]), || {
                             format!(
                                 "{client} says that it has {conversation} up to {cursor}, but it was never given {}",
-                                reader.reach() + 1
+                                reader.lacks()
                             )
                         });
                     }
@@ -123,15 +128,15 @@ pub(crate) fn check<'a>(facts: &Facts<'a>) -> (Findings, Readers<'a>) {
                     Outcome::Beyond(end) => findings.add([Line::History(n)], || {
                         format!("a stream of {conversation} to {client} starts after {cursor}, beyond its end {end}")
                     }),
-                    Outcome::Gap(from) => {
+                    Outcome::Gap(lacks) => {
                         let before = reader.named.map(|(record, _)| record).or(reader.last);
-                        let missing = start.log.and_then(|log| log.slot(from + 1).first());
+                        let missing = start.log.and_then(|log| log.slot(lacks).first());
                         let lines = history([before, Some(n)]);
                         let missing = missing.map(|stored| Line::Store(stored.place));
                         findings.add(lines.chain(missing), || {
                             format!(
                                 "a stream of {conversation} to {client} starts after {cursor}, past {} which it lacks",
-                                from + 1
+                                lacks
                             )
                         });
                     }
@@ -139,7 +144,7 @@ pub(crate) fn check<'a>(facts: &Facts<'a>) -> (Findings, Readers<'a>) {
                 }
                 if !matches!(outcome, Outcome::Beyond(_)) {
                     if reader.base.is_some() {
-                        reader.had.insert(reader.reach() + 1, *cursor);
+                        reader.had.insert(reader.lacks(), *cursor);
                     }
                     reader.begin(*cursor);
                 }
@@ -178,7 +183,7 @@ struct Start<'a, 'b> {
 
 enum Outcome {
     Explained,
-    /// The reader lacks what follows this.
+    /// The reader lacks this, and what follows up to the start.
     Gap(Seq),
     /// The log ends here.
     Beyond(Seq),
@@ -197,7 +202,7 @@ impl Start<'_, '_> {
         };
         let is_member_anew = || {
             self.log
-                .is_some_and(|log| log.members.begins_at(self.user, self.cursor + 1))
+                .is_some_and(|log| log.members.begins_at(self.user, self.cursor.saturating_add(1)))
         };
         let was_none = || {
             self.log
@@ -208,7 +213,7 @@ impl Start<'_, '_> {
         if self.cursor <= stands || is_member_anew() || left_out || (!answers_name && was_none()) {
             Outcome::Explained
         } else {
-            Outcome::Gap(stands)
+            Outcome::Gap(stands.saturating_add(1))
         }
     }
 }

@@ -100,8 +100,8 @@ fn binding<'a>(facts: &Facts<'a>) -> HashMap<(&'a str, &'a str), (usize, Seq)> {
     let binds = |mark: &Mark<'_>| {
         let at = facts.records[mark.record].at;
         match ends.get(&mark.connection) {
-            Some(closed) => *closed - at >= SETTLED_AFTER,
-            None => end - at >= SETTLED_AFTER || at < healed,
+            Some(closed) => closed.saturating_sub(at) >= SETTLED_AFTER,
+            None => end.saturating_sub(at) >= SETTLED_AFTER || at < healed,
         }
     };
     let mut binding: HashMap<(&str, &str), (usize, Seq)> = HashMap::new();

@@ -8,3 +8,4 @@ mod generated;
 mod handmade;
 mod model;
 mod recorded;
+mod spoilt;
