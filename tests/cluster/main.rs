@@ -13,6 +13,7 @@
 )]
 
 mod bad_input;
+mod chaos;
 mod cluster_redis;
 mod drain;
 mod faults;

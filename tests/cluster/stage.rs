@@ -32,8 +32,7 @@ impl Stage {
     }
 
     pub(crate) async fn start_with(name: &str, change: impl FnOnce(ClusterConfig) -> ClusterConfig) -> Self {
-        static ALONE: Mutex<()> = Mutex::const_new(());
-        let alone = ALONE.lock().await;
+        let alone = alone().await;
         let binary = node_with_fail_points().await.unwrap();
         let cluster = Cluster::start(change(ClusterConfig::temporary(name, binary)))
             .await
@@ -88,6 +87,12 @@ impl Stage {
         let entries = client.database("starling").collection::<Document>("entries");
         entries.count_documents(doc! {}).await.unwrap()
     }
+}
+
+/// Waits until no other cluster runs, and keeps others from starting.
+pub(crate) async fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::const_new(());
+    ALONE.lock().await
 }
 
 pub(crate) fn user(name: &str) -> UserId {

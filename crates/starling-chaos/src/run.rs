@@ -18,8 +18,10 @@ use crate::step::Step;
 use crate::topology::Topology;
 use crate::verdict::{self, Verdict};
 
-/// Before the first fault, and between a fault's end and the next.
-const CALM: Duration = Duration::from_secs(1);
+/// Before the first fault.
+const BEGINNING: Duration = Duration::from_secs(2);
+/// At most so long what has piled up during a fault is worked off before the next.
+const CALM: Duration = Duration::from_secs(6);
 /// For one strike, its own healing included.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// From a strike's end until every conversation acknowledges again.
@@ -112,7 +114,7 @@ impl Run {
         let mut problems = Vec::new();
         let talk = Talk::start(&stage.cast, self.plan.seed);
         let began = Instant::now();
-        sleep(CALM * 2).await;
+        sleep(BEGINNING).await;
         for (number, step) in self.plan.steps.iter().enumerate() {
             let title = format!("{:2}/{} {}", number + 1, self.plan.steps.len(), step.fault);
             match strike(stage, step).await {
@@ -123,7 +125,7 @@ impl Run {
                     heal(stage).await?;
                 }
             }
-            sleep(CALM).await;
+            stage.cast.calm(CALM).await;
         }
         let loaded = began.elapsed();
         talk.stop().await;

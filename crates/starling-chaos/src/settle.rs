@@ -79,11 +79,7 @@ pub(crate) async fn settle(stage: &Stage, dir: &Path) -> Result<Vec<String>> {
             break stored;
         }
         if Instant::now() >= deadline {
-            println!(
-                "{} streams are behind MongoDB, such as {}",
-                behind.len(),
-                behind[0]
-            );
+            println!("{} are behind MongoDB, such as {}", behind.len(), behind[0]);
             break stored;
         }
         sleep(Duration::from_millis(500)).await;
@@ -107,6 +103,9 @@ fn behind(stage: &Stage, stored: &Stored) -> Vec<String> {
                 behind.push(format!("{} at {cursor} of {head} in {id}", participant.name()));
             }
         }
+    }
+    for conversation in stored.unapplied() {
+        behind.push(format!("the directory's mark in {}", conversation.id));
     }
     behind
 }

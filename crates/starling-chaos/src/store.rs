@@ -95,6 +95,13 @@ impl Stored {
         conversations.map(|conversation| (&conversation.id, conversation.head.unwrap_or_default()))
     }
 
+    /// Conversations whose directory is behind their log, as far as it says.
+    pub(crate) fn unapplied(&self) -> impl Iterator<Item = &StoredConversation> {
+        self.conversations
+            .iter()
+            .filter(|conversation| conversation.applied != conversation.head)
+    }
+
     /// Writes it for the checker.
     pub(crate) fn write(self, path: &Path) -> Result<()> {
         let entries = self.entries.into_iter().map(StoreRecord::Entry);

@@ -23,7 +23,7 @@ const NODE_SETTINGS: [(&str, &str); 5] = [
     // Clients notice within seconds, not within a minute, that a stopped node does not answer.
     ("STARLING_HEARTBEAT_SECONDS", "5"),
     // A client that stops reading shows sooner.
-    ("STARLING_OUTBOX_BYTES", "262144"),
+    ("STARLING_OUTBOX_BYTES", "65536"),
     ("STARLING_DRAIN_DELAY_SECONDS", "1"),
     ("STARLING_LOG", "info"),
 ];

@@ -3,30 +3,32 @@
 use std::fs;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use starling_cluster::Haproxy;
 
 use crate::stage::{Strike, Strikes, eventually};
 
 const RELOADS: u64 = 10;
+/// For one reload, which takes some tens of milliseconds.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 pub(super) async fn reloaded(strike: &Strike<'_>) -> Result<Strikes> {
     let haproxy = strike.cluster().haproxy().context("there is HAProxy")?;
     let before = workers(haproxy)?;
     strike.begins();
-    for reload in 1..=RELOADS {
+    let mut reloads = 0;
+    while reloads < RELOADS {
         haproxy.reload()?;
-        // A second signal while one is being obeyed would be the same one.
-        eventually(
-            "HAProxy starts a new worker",
-            Duration::from_secs(10),
-            async || workers(haproxy).is_ok_and(|count| count >= before + reload),
-        )
-        .await?;
+        // A master that is still busy with the last reload does not hear of the next: then it is told again.
+        let another = async || workers(haproxy).is_ok_and(|count| count > before + reloads);
+        let _ = eventually("HAProxy starts a new worker", PATIENCE, another).await;
+        reloads = workers(haproxy)? - before;
+        ensure!(
+            strike.since().elapsed() < PATIENCE * 20,
+            "only {reloads} new workers took over"
+        );
     }
-    let started = workers(haproxy)? - before;
-    let whole = if started >= RELOADS { started } else { 0 };
-    Ok(Strikes::new(whole, format!("{started} new workers took over")))
+    Ok(Strikes::new(reloads, format!("{reloads} new workers took over")))
 }
 
 /// How many workers its master has started.

@@ -8,7 +8,7 @@ use futures::future::{join_all, try_join_all};
 use starling_check::Recorder;
 use starling_client::protocol::{ClientId, ConversationId, Create, Kind, UserId};
 use starling_cluster::Cluster;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 
 use super::participant::Participant;
 use super::progress::Progress;
@@ -70,6 +70,21 @@ impl Cast {
                 .with_context(|| format!("the client of {} has ended", participant.name()))
         });
         try_join_all(live).await.map(drop)
+    }
+
+    /// Waits until what has piled up is worked off: no more sends are without an answer than there are clients. On
+    /// a machine that is too busy for the load that may never be so, and it waits no longer than that.
+    pub(crate) async fn calm(&self, within: Duration) {
+        let deadline = Instant::now() + within;
+        let unanswered = || {
+            self.participants
+                .iter()
+                .map(|participant| participant.unanswered())
+                .sum::<usize>()
+        };
+        while unanswered() > self.participants.len() && Instant::now() < deadline {
+            sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// Waits until every send has its answer. What is still open stays so.

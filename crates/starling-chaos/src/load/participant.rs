@@ -17,7 +17,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, timeout};
 
 /// Sends of one client without an answer, while a fault lasts: when there are as many, it makes no more.
-const UNANSWERED: u32 = 48;
+const UNANSWERED: u32 = 12;
 /// Commands of one client on their way at the same time.
 const WINDOW: usize = 8;
 
@@ -147,11 +147,12 @@ impl Participant {
     /// Waits until all sends have their answers, and tells how many have none when the time is up.
     pub(super) async fn answered(&self, within: Duration) -> usize {
         let all = timeout(within, self.room.acquire_many(UNANSWERED)).await;
-        if all.is_ok() {
-            0
-        } else {
-            (UNANSWERED as usize).saturating_sub(self.room.available_permits())
-        }
+        if all.is_ok() { 0 } else { self.unanswered() }
+    }
+
+    /// How many sends have no answer now.
+    pub(super) fn unanswered(&self) -> usize {
+        (UNANSWERED as usize).saturating_sub(self.room.available_permits())
     }
 
     pub(crate) async fn create(&self, create: Create) -> Result<ConversationId> {

@@ -16,7 +16,7 @@ use super::cast::{Cast, Conversation};
 use super::participant::Participant;
 
 /// Messages a second, of all together.
-const RATE: f64 = 240.0;
+const RATE: f64 = 220.0;
 /// How many of them go to the hot conversation.
 const HOT: f64 = 0.17;
 /// Between two things that a client does besides sending.
