@@ -86,10 +86,8 @@ fn lines_that_make_no_sense_are_named() {
         assert!(error.contains(expected), "{lines:?}: {error}");
         assert!(error.contains("history.jsonl"), "{error}");
     }
-    let none = read_history(&directory.path().join("none"))
-        .unwrap_err()
-        .to_string();
-    assert!(none.contains("none: "), "{none}");
+    let none = read_history(&directory.path().join("none")).unwrap_err();
+    assert!(none.to_string().starts_with("cannot read /"), "{none}");
 }
 
 #[test]
@@ -157,6 +155,13 @@ fn the_command_exits_with_its_verdict() {
     let (output, error, code) = command(&[at]);
     assert_eq!((output.as_str(), code), ("", 2));
     assert!(error.contains("store.jsonl, line 1"), "{error}");
+    let (_, error, code) = command(&["/nowhere"]);
+    assert_eq!(code, 2);
+    assert!(
+        error.starts_with("starling-check: cannot read /nowhere/history.jsonl: No such file"),
+        "{error}"
+    );
+    assert_eq!(error.matches("No such file").count(), 1, "{error}");
     assert_eq!(command(&[]).2, 2);
     assert_eq!(command(&["--history", &history]).2, 2);
 }
