@@ -16,7 +16,8 @@ import { Server } from 'socket.io';
 const { PORT, SERVER_ID, REDIS_URL, MONGODB_URI } = process.env;
 
 const LOCK_MS = 5000;
-const LOCK_TRIES = 2000;
+// Patient: a send that gives up would only lower what is measured.
+const LOCK_TRIES = 20000;
 
 const commands = new Redis(REDIS_URL);
 commands.defineCommand('releaseLock', {

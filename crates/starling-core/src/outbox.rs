@@ -52,18 +52,29 @@ impl Outbox {
 
     /// Queues a frame. A frame that does not fit closes the outbox; a closed outbox drops what it is given.
     pub fn push(&self, frame: Arc<SharedFrame>) {
-        let weight = frame.weight();
+        self.push_each(std::iter::once(frame));
+    }
+
+    /// Queues frames one after the other, and wakes the writer once.
+    pub fn push_all(&self, frames: &[Arc<SharedFrame>]) {
+        self.push_each(frames.iter().cloned());
+    }
+
+    fn push_each(&self, frames: impl Iterator<Item = Arc<SharedFrame>>) {
         let mut state = self.state.lock();
         if state.closed.is_some() {
             return;
         }
-        if state.bytes + weight > self.max_bytes && !state.frames.is_empty() {
-            metrics::counter!("starling_slow_consumers_total").increment(1);
-            self.close_locked(&mut state, CloseCode::SlowConsumer);
-            // What is queued cannot be delivered in time: let the memory go at once.
-            state.frames = VecDeque::new();
-            state.bytes = 0;
-        } else {
+        for frame in frames {
+            let weight = frame.weight();
+            if state.bytes + weight > self.max_bytes && !state.frames.is_empty() {
+                metrics::counter!("starling_slow_consumers_total").increment(1);
+                self.close_locked(&mut state, CloseCode::SlowConsumer);
+                // What is queued cannot be delivered in time: let the memory go at once.
+                state.frames = VecDeque::new();
+                state.bytes = 0;
+                break;
+            }
             state.bytes += weight;
             state.frames.push_back(frame);
         }

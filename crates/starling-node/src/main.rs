@@ -11,6 +11,10 @@ mod settings;
 mod telemetry;
 mod tokens;
 
+/// Under load the C library's allocator gives memory back to the kernel and asks for it again all the time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> std::process::ExitCode {
     cli::run()
 }

@@ -55,7 +55,7 @@ impl RedisSettings {
             connect_timeout: Duration::from_secs(2),
             lease_ttl: Duration::from_secs(3),
             handover_ttl: Duration::from_millis(200),
-            poll_interval: Duration::from_millis(100),
+            poll_interval: Duration::from_millis(250),
             seq_ttl: Duration::from_secs(7 * DAY),
             route_ttl: Duration::from_secs(DAY),
             liveness_ttl: Duration::from_secs(10),

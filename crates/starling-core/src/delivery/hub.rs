@@ -69,62 +69,78 @@ impl Hub {
         if self.mark.is_none() {
             self.mark = Some(head);
             self.early = self.early.split_off(&(head.seq + 1));
-            self.take_early();
+            self.offer(&[]);
         }
     }
 
     /// Takes entries in, in order and each once; what is early waits. `true`: something before it is missing.
     pub(crate) fn offer(&mut self, entries: &[Arc<Entry>]) -> bool {
         self.active = Instant::now();
+        let Some(mark) = self.mark else {
+            entries.iter().for_each(|entry| self.keep_early(entry));
+            return false;
+        };
+        let mut run = Vec::with_capacity(entries.len());
+        let mut next = mark.seq + 1;
         for entry in entries {
-            match self.mark {
-                Some(mark) if entry.seq <= mark.seq => {}
-                Some(mark) if entry.seq == mark.seq + 1 => self.deliver(entry.clone()),
-                _ if self.early.len() < EARLY => {
-                    self.early.insert(entry.seq, entry.clone());
-                }
-                _ => {}
+            if entry.seq == next {
+                run.push(entry.clone());
+                next += 1;
+            } else if entry.seq > next {
+                self.keep_early(entry);
             }
         }
-        self.take_early();
-        self.mark.is_some() && !self.early.is_empty()
-    }
-
-    fn take_early(&mut self) {
-        while let (Some(mark), Some(first)) = (self.mark, self.early.first_entry()) {
-            if *first.key() > mark.seq + 1 {
-                break;
-            }
+        while let Some(first) = self.early.first_entry().filter(|first| *first.key() <= next) {
             let entry = first.remove();
-            if entry.seq == mark.seq + 1 {
-                self.deliver(entry);
+            if entry.seq == next {
+                run.push(entry);
+                next += 1;
             }
+        }
+        self.deliver(&run);
+        !self.early.is_empty()
+    }
+
+    fn keep_early(&mut self, entry: &Arc<Entry>) {
+        if self.early.len() < EARLY {
+            self.early.insert(entry.seq, entry.clone());
         }
     }
 
-    fn deliver(&mut self, entry: Arc<Entry>) {
-        debug_assert!(
-            self.mark.is_some_and(|mark| mark.seq + 1 == entry.seq),
-            "I4: in order, none skipped"
-        );
-        self.mark = Some(entry.mark());
-        let frame = SharedFrame::entry(entry.clone());
-        for session in &self.sessions {
-            session.outbox().push(frame.clone());
-        }
-        metrics::counter!("starling_deliveries_total").increment(self.sessions.len() as u64);
-        // I10: nothing after its removal reaches a removed member.
-        if matches!(entry.body, Body::Left { .. }) {
+    /// Hands a run to the sessions: in pieces that end with a removal, since nothing after it reaches the removed
+    /// member (I10).
+    fn deliver(&mut self, run: &[Arc<Entry>]) {
+        for piece in run.split_inclusive(|entry| matches!(entry.body, Body::Left { .. })) {
+            let (Some(first), Some(last)) = (piece.first(), piece.last()) else {
+                continue;
+            };
+            debug_assert!(
+                self.mark.is_some_and(|mark| mark.seq + 1 == first.seq),
+                "I4: in order, none skipped"
+            );
+            self.mark = Some(last.mark());
+            let frames: Vec<_> = piece.iter().cloned().map(SharedFrame::entry).collect();
+            for session in &self.sessions {
+                session.outbox().push_all(&frames);
+            }
+            let deliveries = self.sessions.len() * frames.len();
+            metrics::counter!("starling_deliveries_total").increment(deliveries as u64);
             self.sessions.retain(|session| {
-                let left = ends(&entry, session);
+                let left = ends(last, session);
                 if left {
-                    session.forget_stream(&entry.conversation);
+                    session.forget_stream(&last.conversation);
                 }
                 !left
             });
+            self.remember(frames);
         }
-        self.ring_bytes += frame.weight();
-        self.ring.push_back(frame);
+    }
+
+    fn remember(&mut self, frames: Vec<Arc<SharedFrame>>) {
+        for frame in frames {
+            self.ring_bytes += frame.weight();
+            self.ring.push_back(frame);
+        }
         while self.ring.len() > RING_ENTRIES || (self.ring_bytes > RING_BYTES && self.ring.len() > 1) {
             let Some(old) = self.ring.pop_front() else { break };
             // The weight of a frame changes once it is encoded; the sum is an estimate.
