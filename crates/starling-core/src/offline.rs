@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use starling_protocol::{ConversationId, Role, Seq, UserId};
+use starling_protocol::{ConversationId, Seq, UserId};
 
 use crate::chance::{HashMap, HashSet};
 use crate::shared::Shared;
@@ -24,11 +24,11 @@ struct Appended {
 
 impl OfflineIndexer {
     /// Something was appended at `first`. Cheap: once per conversation and round the members are copied.
-    pub(crate) fn appended(
+    pub(crate) fn appended<M>(
         &self,
         conversation: &ConversationId,
         first: Seq,
-        members: &HashMap<UserId, Role>,
+        members: &HashMap<UserId, M>,
     ) {
         if members.len() > MAX_MEMBERS {
             return;

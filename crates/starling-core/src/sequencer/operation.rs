@@ -7,7 +7,8 @@ use starling_protocol::{
 };
 use tokio::time::Instant;
 
-use crate::Outbox;
+use super::state::State;
+use crate::{Outbox, defect, planted};
 
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,8 +52,12 @@ pub(crate) struct Operation {
     pub(crate) change: Change,
     /// The sender's Lamport stamp.
     pub(crate) lamport: u64,
-    /// It was sent before: look for the first one before appending.
+    /// It was sent before, perhaps to another node, which may still be about to append it.
+    pub(crate) again: bool,
+    /// Look for it in the log before appending.
     pub(crate) look_up: bool,
+    /// The membership under which it was first judged, by the seq that began it; 0: none.
+    pub(crate) under: Option<Seq>,
     /// The connection that it came by; its operations are stored in the order received (I5).
     pub(crate) origin: Option<Arc<Outbox>>,
     pub(crate) deadline: Instant,
@@ -89,14 +94,30 @@ impl Operation {
             .is_some_and(|origin| origin.closed() == Some(CloseCode::OutcomeUnknown))
     }
 
+    /// Whether its sender has become a member since it was first judged, for the first time or again. Sent again
+    /// elsewhere it may have been refused meanwhile: then it must not appear (I3).
+    pub(crate) fn outlived_its_membership(&self, state: &State) -> bool {
+        let judged = self.under.is_some_and(|under| under != state.since(&self.sender));
+        judged && !planted(defect::MEMBERSHIP_AT_ENQUEUE)
+    }
+
+    /// Whether the connection that it came by is over: whoever sent it sends it again by another.
+    pub(crate) fn is_orphaned(&self) -> bool {
+        self.origin
+            .as_ref()
+            .is_some_and(|origin| origin.closed().is_some())
+    }
+
     /// Whether no insert of it can be stored or still land: it was never tried, or every slot that it was tried
-    /// in holds another entry. `head` is the log's head, known at majority.
+    /// in holds another entry. Where other nodes may have tried it, that is every slot up to `head`, the log's
+    /// head, known at majority: beyond it they hold what this node holds, and judge the same.
     pub(crate) fn is_absent_for_good(&self, head: Seq) -> bool {
         debug_assert!(
             self.absent_as_of <= head,
             "an absence is proven by slots below the head"
         );
-        self.tried.is_none_or(|tried| tried <= self.absent_as_of)
+        let tried = self.tried.max(self.again.then_some(head));
+        tried.is_none_or(|tried| tried <= self.absent_as_of)
     }
 
     /// Rough bytes in a batch.

@@ -74,7 +74,7 @@ fn decide(sender: &UserId, change: &Change, state: &State) -> Result<Verdict, Er
             "there is no such conversation",
         ));
     }
-    let role = state.members.get(sender).copied();
+    let role = state.members.get(sender).map(|member| member.role);
     if let Change::Join = change {
         return match role {
             Some(_) => Ok(Verdict::Unchanged),
@@ -116,7 +116,7 @@ fn decide(sender: &UserId, change: &Change, state: &State) -> Result<Verdict, Er
             let admins = state
                 .members
                 .values()
-                .filter(|role| **role == Role::Admin)
+                .filter(|member| member.role == Role::Admin)
                 .count();
             if role == Role::Admin && admins == 1 && state.members.len() > 1 {
                 return forbidden("the last admin cannot leave while others are members");
@@ -127,7 +127,7 @@ fn decide(sender: &UserId, change: &Change, state: &State) -> Result<Verdict, Er
         Change::Remove { user } => match state.members.get(user) {
             None => Ok(Verdict::Unchanged),
             Some(_) if role < Role::Moderator => forbidden("only moderators and admins remove members"),
-            Some(other) if *other > Role::Member && role < Role::Admin => {
+            Some(other) if other.role > Role::Member && role < Role::Admin => {
                 forbidden("only admins remove moderators and admins")
             }
             Some(_) => Ok(Verdict::Change(Body::Left { user: user.clone() })),

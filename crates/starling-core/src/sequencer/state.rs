@@ -16,7 +16,15 @@ pub(crate) struct State {
     pub(crate) mark: HeadMark,
     pub(crate) kind: Kind,
     pub(crate) open: bool,
-    pub(crate) members: HashMap<UserId, Role>,
+    pub(crate) members: HashMap<UserId, Membership>,
+}
+
+/// A present member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Membership {
+    pub(crate) role: Role,
+    /// Seq of the entry that began it.
+    pub(crate) since: Seq,
 }
 
 impl State {
@@ -32,6 +40,11 @@ impl State {
 
     pub(crate) fn exists(&self) -> bool {
         self.mark.seq > 0
+    }
+
+    /// Seq of the entry that began a user's membership; 0 for those who are none.
+    pub(crate) fn since(&self, user: &UserId) -> Seq {
+        self.members.get(user).map_or(0, |member| member.since)
     }
 
     /// Takes the next entry in.
@@ -60,7 +73,11 @@ impl State {
             for member in ports.directory.members(id).await? {
                 guards.insert(member.user.clone(), member.changed);
                 if member.left.is_none() {
-                    state.members.insert(member.user, member.role);
+                    let membership = Membership {
+                        role: member.role,
+                        since: member.changed,
+                    };
+                    state.members.insert(member.user, membership);
                 }
             }
         }
@@ -78,24 +95,26 @@ impl State {
     }
 }
 
-fn fold_members(members: &mut HashMap<UserId, Role>, entry: &Entry) {
+fn fold_members(members: &mut HashMap<UserId, Membership>, entry: &Entry) {
     fold_members_guarded(members, entry, |_| true);
 }
 
 fn fold_members_guarded(
-    members: &mut HashMap<UserId, Role>,
+    members: &mut HashMap<UserId, Membership>,
     entry: &Entry,
     is_news: impl Fn(&UserId) -> bool,
 ) {
+    let since = entry.seq;
     match &entry.body {
         Body::Created { members: first, .. } => {
             for member in first.iter().filter(|member| is_news(&member.user)) {
-                members.insert(member.user.clone(), member.role);
+                let role = member.role;
+                members.insert(member.user.clone(), Membership { role, since });
             }
         }
         Body::Joined { users, role } => {
             for user in users.iter().filter(|user| is_news(user)) {
-                members.insert(user.clone(), *role);
+                members.insert(user.clone(), Membership { role: *role, since });
             }
         }
         Body::Left { user } if is_news(user) => {
@@ -105,7 +124,8 @@ fn fold_members_guarded(
     }
 }
 
-/// All entries with `after < seq <= to`.
+/// All entries with `after < seq <= to`, where `to` is known to be stored. A primary that was just elected may not
+/// know yet that a majority has them all: what is missing then must not be taken for nothing.
 pub(crate) async fn read_range(
     ports: &Ports,
     id: &ConversationId,
@@ -115,7 +135,12 @@ pub(crate) async fn read_range(
     let mut entries = Vec::new();
     while after < to {
         let page = ports.log.read(id, after, to, PAGE).await?;
-        let Some(last) = page.last() else { break };
+        let Some(last) = page.last() else {
+            return Err(Unavailable::new(
+                "store",
+                format!("{id} is not readable up to {to} yet"),
+            ));
+        };
         after = last.seq;
         entries.extend(page);
     }

@@ -139,6 +139,9 @@ impl Actor {
             }
             Mail::Operation(operation) => *operation,
         };
+        if operation.is_orphaned() {
+            return give_up_one(operation);
+        }
         let key = operation.key();
         if let Some(entry) = self.recent.find(&key) {
             return operation.answer(&Ok(Outcome::Stored(entry)));
@@ -148,7 +151,11 @@ impl Actor {
             .iter_mut()
             .find(|queued| queued.client_id == operation.client_id && queued.sender == operation.sender)
         {
-            Some(queued) => queued.answers.extend(operation.answers),
+            Some(queued) => {
+                queued.again |= operation.again;
+                queued.look_up |= operation.look_up;
+                queued.answers.extend(operation.answers);
+            }
             None => self.queue.push_back(operation),
         }
     }
@@ -244,6 +251,11 @@ impl Actor {
                 break;
             }
             match verdict {
+                Verdict::Message if operation.outlived_its_membership(state) => {
+                    undecided = Some(self.queue.len());
+                    self.queue.push_front(operation);
+                    break;
+                }
                 Verdict::Message | Verdict::Change(_) => {
                     let body = match (verdict, &operation.change) {
                         (Verdict::Change(body), _) => body,
@@ -266,6 +278,16 @@ impl Actor {
                         body,
                     });
                     state.fold(&entry);
+                    if operation.change == Change::Join {
+                        // What he has sent behind it is meant for this membership.
+                        let behind = self
+                            .queue
+                            .iter_mut()
+                            .filter(|behind| behind.sender == operation.sender);
+                        for behind in behind.filter(|behind| behind.same_origin(&operation.origin)) {
+                            behind.under = Some(entry.seq);
+                        }
+                    }
                     operation.tried = operation.tried.max(Some(entry.seq));
                     batch.push(operation, entry);
                 }

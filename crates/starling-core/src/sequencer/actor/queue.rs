@@ -76,16 +76,18 @@ impl Actor {
             self.read_head().await?;
         }
         self.follow_deliveries();
+        self.note_memberships();
         if self.may_proceed() {
             return Ok(());
         }
         // The state that says no may be old: ask the log.
         self.read_head().await?;
+        self.note_memberships();
         let Some(state) = &self.state else { return Ok(()) };
         let mut rest = VecDeque::with_capacity(self.queue.len());
         let mut changes_ahead = false;
         for operation in std::mem::take(&mut self.queue) {
-            if changes_ahead || operation.tried.is_some() {
+            if changes_ahead || operation.again || operation.tried.is_some() {
                 rest.push_back(operation);
                 continue;
             }
@@ -101,6 +103,18 @@ impl Actor {
         }
         self.queue = rest;
         Ok(())
+    }
+
+    /// Notes under which membership what is new in the queue is judged.
+    fn note_memberships(&mut self) {
+        let Some(state) = &self.state else { return };
+        for operation in self
+            .queue
+            .iter_mut()
+            .filter(|operation| operation.under.is_none())
+        {
+            operation.under = Some(state.since(&operation.sender));
+        }
     }
 
     /// Whether all that is queued may be appended as far as this node knows.
