@@ -39,6 +39,15 @@ pub struct Session {
     /// The conversations that are streamed, with the user's delivered mark as far as this session knows.
     streams: Mutex<HashMap<ConversationId, Seq>>,
     syncing: Mutex<Option<AbortHandle>>,
+    /// Held by whoever starts streams: a `sync`, or the welcome to one conversation. Two at once would send the same
+    /// entries twice.
+    starting: tokio::sync::Mutex<()>,
+    /// One more for each `sync` that waits to begin.
+    waiting_syncs: Arc<()>,
+    /// Conversations that the last `sync` refused to stream.
+    refused: Mutex<Vec<ConversationId>>,
+    /// Conversations to which the user is being welcomed.
+    welcoming: Mutex<Vec<ConversationId>>,
     closed: AtomicBool,
 }
 
@@ -74,6 +83,10 @@ impl Session {
             live: AtomicBool::new(false),
             streams: Mutex::default(),
             syncing: Mutex::default(),
+            starting: tokio::sync::Mutex::default(),
+            waiting_syncs: Arc::default(),
+            refused: Mutex::default(),
+            welcoming: Mutex::default(),
             closed: AtomicBool::new(false),
         });
         session.admit().await?;

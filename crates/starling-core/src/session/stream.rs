@@ -45,21 +45,50 @@ enum Start {
     Refused(Error),
 }
 
+/// After which entry a stream starts.
+#[derive(Clone, Copy)]
+enum After {
+    /// The client has everything up to here.
+    Named(Seq),
+    /// It did not say what it has.
+    Chosen(Seq),
+}
+
+impl After {
+    fn seq(self) -> Seq {
+        match self {
+            Self::Named(seq) | Self::Chosen(seq) => seq,
+        }
+    }
+}
+
 impl Session {
     /// Starts all streams in a task of their own, since it waits for a slow reader. A later `sync` replaces one
     /// that is under way.
     pub(super) fn sync(self: &Arc<Self>, id: u64, sync: Sync) {
-        let session = self.clone();
+        let (session, waits) = (self.clone(), self.waiting_syncs.clone());
         let mut syncing = self.syncing.lock();
         let before = syncing.take();
         let task = tokio::spawn(async move {
             if let Some(before) = before {
                 before.abort();
             }
+            let starting = session.starting.lock().await;
+            drop(waits);
             let result = session.stream_all(sync.cursors).await;
+            match &result {
+                Ok(synced) => *session.refused.lock() = synced.refused.keys().cloned().collect(),
+                // The client asks again; until then nothing may start that does not know its cursors.
+                Err(_) => session.live.store(false, Ordering::Release),
+            }
+            drop(starting);
             session.reply(id, result.map(Reply::Synced).map_err(Error::from));
         });
         *syncing = Some(task.abort_handle());
+    }
+
+    fn will_sync(&self) -> bool {
+        Arc::strong_count(&self.waiting_syncs) > 1
     }
 
     async fn stream_all(
@@ -95,7 +124,7 @@ impl Session {
         }
         // What is left are conversations that the directory does not list: former ones, or none of his.
         for (id, cursor) in cursors {
-            match self.stream_unlisted(&id, cursor).await {
+            match self.stream_unlisted(&id, After::Named(cursor)).await? {
                 Start::Live => synced.conversations += 1,
                 Start::Ended => {}
                 Start::Refused(error) => {
@@ -120,24 +149,26 @@ impl Session {
             let id = summary.id.clone();
             let given = cursors.remove(&id);
             let cursor = match given {
-                Some(cursor) => cursor,
+                Some(cursor) => After::Named(cursor),
                 None if self.streams.lock().contains_key(&id) => {
                     // Streamed already, and the client did not ask to mend it.
                     synced.conversations += 1;
                     continue;
                 }
-                None if waiting.contains_key(&id) => summary
-                    .delivered
-                    .max(summary.head.saturating_sub(WAITING_AT_MOST)),
-                None => summary.head,
+                None if waiting.contains_key(&id) => After::Chosen(
+                    summary
+                        .delivered
+                        .max(summary.head.saturating_sub(WAITING_AT_MOST)),
+                ),
+                None => After::Chosen(summary.head),
             };
             // The directory may not know of a removal up to the head yet; entries after it tell of themselves.
             // A cursor past the head that was just read comes from a client that has heard more, or lies.
             let newest = summary.last.as_ref().map_or(0, |head| head.membership);
-            let start = if newest > changed || cursor > summary.head {
-                self.stream_unlisted(&id, cursor).await
+            let start = if newest > changed || cursor.seq() > summary.head {
+                self.stream_unlisted(&id, cursor).await?
             } else {
-                self.stream(summary, cursor).await?
+                self.stream(summary, cursor.seq()).await?
             };
             match start {
                 Start::Live => synced.conversations += 1,
@@ -162,6 +193,10 @@ impl Session {
                 .memberships(&self.user, after.as_ref(), CHUNK)
                 .await?;
             for member in &page {
+                // The client has been told that it has to ask again.
+                if self.refused.lock().contains(&member.conversation) {
+                    continue;
+                }
                 welcome(shared, self, &member.conversation, member.changed);
             }
             match page.last() {
@@ -257,6 +292,7 @@ impl Session {
     /// Whether a membership that ended at `left` has begun again since.
     async fn is_member_again(&self, id: &ConversationId, left: Seq) -> Result<bool, Unavailable> {
         match standing::look(&self.shared.ports, id, &self.user).await {
+            Ok(seen) if seen.head.seq < left => Err(Unavailable::new("store", "its reads lag behind")),
             Ok(seen) => Ok(match seen.standing {
                 Standing::Member { .. } => true,
                 Standing::Former { left: last } => last > left,
@@ -268,40 +304,52 @@ impl Session {
 
     /// A conversation of which it has to be found out who the user is to it: a former one is streamed up to the
     /// entry that ended the membership.
-    async fn stream_unlisted(self: &Arc<Self>, id: &ConversationId, cursor: Seq) -> Start {
+    ///
+    /// Errors for want of the store end the whole `sync`: what of it has begun is begun anew by the next one.
+    async fn stream_unlisted(
+        self: &Arc<Self>,
+        id: &ConversationId,
+        cursor: After,
+    ) -> Result<Start, Unavailable> {
         let shared = &self.shared;
         let mut looks = 0;
         let seen = loop {
             let seen = match standing::look(&shared.ports, id, &self.user).await {
                 Ok(seen) => seen,
-                Err(error) => return Start::Refused(error),
+                Err(error) => return refused(error),
             };
             let end = match seen.standing {
                 Standing::Former { left } => left,
                 Standing::Member { .. } => seen.head.seq,
-                Standing::Stranger => return Start::Refused(standing::not_a_member()),
+                Standing::Stranger => return refused(standing::not_a_member()),
             };
-            if cursor <= end {
+            if cursor.seq() <= end {
                 break seen;
             }
             looks += 1;
             if looks == AHEAD_LOOKS {
-                return Start::Refused(ahead(end));
+                return refused(ahead(end));
             }
             sleep(AHEAD_PAUSE).await;
         };
-        let result = match seen.standing {
-            Standing::Stranger => return Start::Refused(standing::not_a_member()),
+        match seen.standing {
+            Standing::Stranger => refused(standing::not_a_member()),
             Standing::Member { .. } => match standing::summary_of(&shared.ports, seen).await {
-                Ok(summary) => self.stream(summary, cursor).await,
-                Err(error) => return Start::Refused(error),
+                Ok(summary) => self.stream(summary, cursor.seq()).await,
+                Err(error) => refused(error),
             },
-            Standing::Former { left } => self.push_former(id, cursor, left).await,
-        };
-        result.unwrap_or_else(|unavailable| Start::Refused(unavailable.into()))
+            Standing::Former { left } => match cursor {
+                After::Named(cursor) => self.push_former(id, cursor, left).await,
+                // Nobody asked for what he missed in a conversation that is not his any more.
+                After::Chosen(_) => Ok(Start::Ended),
+            },
+        }
     }
 
     async fn push_former(&self, id: &ConversationId, cursor: Seq, left: Seq) -> Result<Start, Unavailable> {
+        // A hub that lags behind the log may stream it still.
+        self.forget_stream(id);
+        self.shared.delivery.detach(id, self);
         let mut position = cursor;
         while position < left {
             let page = self.shared.ports.log.read(id, position, left, PAGE).await?;
@@ -318,6 +366,13 @@ impl Session {
     }
 }
 
+fn refused(error: Error) -> Result<Start, Unavailable> {
+    match error.code {
+        ErrorCode::Unavailable => Err(Unavailable::new("store", error)),
+        _ => Ok(Start::Refused(error)),
+    }
+}
+
 fn ahead(head: Seq) -> Error {
     Error::new(
         ErrorCode::CursorAhead,
@@ -330,6 +385,13 @@ pub(crate) fn welcome(shared: &Arc<Shared>, session: &Arc<Session>, id: &Convers
     if !session.is_live() || session.streams.lock().contains_key(id) {
         return;
     }
+    {
+        let mut welcoming = session.welcoming.lock();
+        if welcoming.contains(id) {
+            return;
+        }
+        welcoming.push(id.clone());
+    }
     let (shared, session, id) = (shared.clone(), session.clone(), id.clone());
     tokio::spawn(async move {
         let mut pause = WELCOME_PAUSE;
@@ -341,6 +403,7 @@ pub(crate) fn welcome(shared: &Arc<Shared>, session: &Arc<Session>, id: &Convers
             sleep(jittered(pause)).await;
             pause = (pause * 2).min(WELCOME_PAUSE_AT_MOST);
         }
+        session.welcoming.lock().retain(|welcoming| *welcoming != id);
     });
 }
 
@@ -350,11 +413,21 @@ async fn start(
     id: &ConversationId,
     seq: Seq,
 ) -> Result<(), Error> {
+    let _starting = session.starting.lock().await;
+    // A sync that was under way may have started it, and one that waits may name a cursor for it.
+    if session.streams.lock().contains_key(id) || session.will_sync() || !session.is_live() {
+        return Ok(());
+    }
     shared.delivery.open(shared, std::slice::from_ref(id)).await?;
     let seen = standing::look(&shared.ports, id, &session.user).await?;
-    let summary = standing::summary_of(&shared.ports, seen).await?;
-    if !session.streams.lock().contains_key(id) {
-        session.stream(summary, seq - 1).await?;
+    if shared
+        .delivery
+        .mark(id)
+        .is_some_and(|mark| seen.head.seq < mark.seq)
+    {
+        return Err(Unavailable::new("store", "its reads lag behind").into());
     }
+    let summary = standing::summary_of(&shared.ports, seen).await?;
+    session.stream(summary, seq - 1).await?;
     Ok(())
 }
