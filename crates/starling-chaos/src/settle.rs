@@ -20,6 +20,7 @@ const CATCH_UP: Duration = Duration::from_secs(45);
 /// Puts right whatever a fault has left behind.
 pub(crate) async fn heal(stage: &Stage) -> Result<()> {
     let topology = &stage.topology;
+    topology.replication_link().set(Weather::Clear);
     for node in 0..NODES {
         topology.redis_link(node).set(Weather::Clear);
         topology.mongo_link(node).set(Weather::Clear);

@@ -33,6 +33,7 @@ pub(crate) struct Topology {
     cluster: Cluster,
     redis_links: Vec<Arc<Link>>,
     mongo_links: Vec<Arc<Link>>,
+    replication_link: Arc<Link>,
     fail_points: Option<String>,
     _proxies: Vec<Proxy>,
     _ports: Vec<ReservedPort>,
@@ -70,10 +71,15 @@ impl Topology {
                 .map(|(&port, link)| Proxy::start(port, redis, Callers::Node(Arc::clone(link)))),
         )
         .await?;
+        let replication_link = Arc::new(Link::new());
         for (&known, &real) in ports.mongo_known.iter().zip(&ports.mongo) {
-            let named = mongo_links.iter().enumerate();
-            let named = named.map(|(node, link)| (application(node), Arc::clone(link)));
-            proxies.push(Proxy::start(known, real, Callers::Named(named.collect())).await?);
+            let links = mongo_links.iter().enumerate();
+            let links = links.map(|(node, link)| (application(node), Arc::clone(link)));
+            let callers = Callers::Named {
+                links: links.collect(),
+                others: Arc::clone(&replication_link),
+            };
+            proxies.push(Proxy::start(known, real, callers).await?);
         }
 
         let known: Vec<_> = ports
@@ -107,6 +113,7 @@ impl Topology {
             cluster: Cluster::start(config).await?,
             redis_links,
             mongo_links,
+            replication_link,
             fail_points,
             _proxies: proxies,
             _ports: reserved,
@@ -121,6 +128,11 @@ impl Topology {
     /// From a node to all members of the replica set.
     pub(crate) fn mongo_link(&self, node: usize) -> &Link {
         &self.mongo_links[node]
+    }
+
+    /// Among the members of the replica set.
+    pub(crate) fn replication_link(&self) -> &Link {
+        &self.replication_link
     }
 
     /// The environment that arms fail points of one node, beside those that are in force on all.

@@ -1,8 +1,8 @@
 //! How long conversations took to be of use again after a fault.
 //!
 //! Counted from a fault's start: in each conversation, to the first acknowledgement of a send that was made after
-//! that. So a fault that nobody felt costs an ordinary send's time, and a conversation in which nobody spoke
-//! afterwards says nothing.
+//! that. So a fault that nobody felt costs an ordinary send's time, and a conversation in which nobody spoke before the
+//! next fault began says nothing.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -96,10 +96,17 @@ pub(crate) fn recovery(facts: &Facts<'_>, faults: &[Fault]) -> Recovery {
     let mut recovery = Recovery::default();
     for fault in faults {
         let start = u64::try_from(fault.start.as_nanos()).unwrap_or(u64::MAX);
+        let next = faults
+            .iter()
+            .map(|other| other.start)
+            .find(|other| *other > fault.start);
+        let next = next.map_or(u64::MAX, |next| {
+            u64::try_from(next.as_nanos()).unwrap_or(u64::MAX)
+        });
         let times = recovery.by_fault.entry(fault.name.clone()).or_default();
         for sends in conversations.values() {
             let first = sends.partition_point(|(made, _)| *made < start);
-            let Some((_, acknowledged)) = sends.get(first) else {
+            let Some((_, acknowledged)) = sends.get(first).filter(|(made, _)| *made < next) else {
                 continue;
             };
             match acknowledged {

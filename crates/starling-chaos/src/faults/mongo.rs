@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail};
 use bson::doc;
 use tokio::time::sleep;
 
+use crate::network::Weather;
 use crate::stage::{Strike, Strikes, eventually};
 
 /// For the election of another primary, and for the old one to find its place again.
@@ -38,29 +39,24 @@ pub(super) async fn primary_killed(strike: &Strike<'_>) -> Result<Strikes> {
     ))
 }
 
-/// Both others stand still, so that nothing new reaches a majority; then the primary dies, and they go on without
-/// it. When it comes back, it rolls back what it alone had.
+/// The members hear nothing of one another, so that nothing new reaches a majority; then the primary dies, and the
+/// others go on without what it alone had. When it comes back, it rolls that back.
 pub(super) async fn primary_dies_alone(strike: &Strike<'_>) -> Result<Strikes> {
     let old = primary(strike).await?;
-    let members = strike.cluster().mongo().members();
-    let others = || {
-        members
-            .iter()
-            .enumerate()
-            .filter(|(index, _)| *index != old)
-            .map(|(_, member)| member)
-    };
+    let member = strike.cluster().mongo().member(old);
+    let replication = strike.stage.topology.replication_link();
+    let before = replication.struck();
     strike.begins();
-    for member in others() {
-        member.pause()?;
-    }
+    replication.set(Weather::BlackHole);
     // Less than the election timeout, after which a primary without a majority steps down.
     sleep(ALONE).await;
-    let alone = others().all(|member| member.is_paused()) && members[old].is_primary().await?;
-    members[old].kill9().await?;
-    for member in others() {
-        member.resume()?;
-    }
+    let held = replication.struck() - before;
+    let alone = member.is_primary().await.unwrap_or(false);
+    member.kill9().await?;
+    // What is on its way dies with its sender.
+    replication.set(Weather::Cut);
+    sleep(Duration::from_millis(100)).await;
+    replication.set(Weather::Clear);
     let new = another(strike, old).await?;
     let elected = strike.since().elapsed();
     strike
@@ -69,10 +65,10 @@ pub(super) async fn primary_dies_alone(strike: &Strike<'_>) -> Result<Strikes> {
         .progress
         .recovered(strike.since() + elected, ELECTION)
         .await;
-    members[old].start().await?;
+    member.start().await?;
     has_its_place(strike, old).await?;
     Ok(Strikes::new(
-        u64::from(alone),
+        if alone { held } else { 0 },
         format!(
             "mongo{} was alone for {ALONE:?} and died, mongo{} elected after {elected:.1?}",
             old + 1,

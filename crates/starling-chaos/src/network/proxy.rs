@@ -26,10 +26,15 @@ const LONGEST_OPENING: usize = 64 * 1024;
 pub(crate) enum Callers {
     /// One node.
     Node(Arc<Link>),
-    /// Programs that tell in their first message who they are: those whose message holds a name have that link,
-    /// all others are left in peace. It is MongoDB's way, a message that begins with its own length; members of a
-    /// replica set find one another through the same proxies as the nodes do.
-    Named(Vec<(String, Arc<Link>)>),
+    /// Programs that tell in their first message who they are: those whose message holds a name have that link, all
+    /// others have one together. It is MongoDB's way, a message that begins with its own length; members of a replica
+    /// set find one another through the same proxies as the nodes do.
+    Named {
+        /// By name.
+        links: Vec<(String, Arc<Link>)>,
+        /// The members of the replica set.
+        others: Arc<Link>,
+    },
 }
 
 /// A proxy; dropping it ends it and its connections.
@@ -76,11 +81,11 @@ async fn serve(mut client: TcpStream, to: u16, callers: &Callers) -> Result<()> 
     client.set_nodelay(true)?;
     let (link, opening) = match callers {
         Callers::Node(link) => (Arc::clone(link), Vec::new()),
-        Callers::Named(named) => {
+        Callers::Named { links, others } => {
             let opening = read_opening(&mut client).await?;
-            let link = named.iter().find(|(name, _)| contains(&opening, name.as_bytes()));
-            let link = link.map_or_else(|| Arc::new(Link::new()), |(_, link)| Arc::clone(link));
-            (link, opening)
+            let named = links.iter().find(|(name, _)| contains(&opening, name.as_bytes()));
+            let link = named.map_or(others, |(_, link)| link);
+            (Arc::clone(link), opening)
         }
     };
     if link.is_cut() {
@@ -182,8 +187,11 @@ mod tests {
         });
         let port = starling_cluster::ReservedPort::any().unwrap().number();
         let link = Arc::new(Link::new());
-        let named = Callers::Named(vec![("node1".into(), Arc::clone(&link))]);
-        let proxy = Proxy::start(port, to, named).await.unwrap();
+        let callers = Callers::Named {
+            links: vec![("node1".into(), Arc::clone(&link))],
+            others: Arc::new(Link::new()),
+        };
+        let proxy = Proxy::start(port, to, callers).await.unwrap();
         (link, proxy, port)
     }
 
