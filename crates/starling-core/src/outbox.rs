@@ -113,9 +113,9 @@ impl Outbox {
         }
     }
 
-    /// Whether frames of so many bytes may be pushed without closing the outbox.
-    pub(crate) fn fits(&self, bytes: usize) -> bool {
-        self.state.lock().bytes + bytes <= self.max_bytes
+    /// Whether at most half of the bound would be in use with so many bytes more; the rest is for what cannot wait.
+    pub(crate) fn is_roomy_with(&self, bytes: usize) -> bool {
+        (self.state.lock().bytes + bytes) * 2 <= self.max_bytes
     }
 
     /// Waits until less than half of the bound is in use, for producers that can wait (reads of the log, never

@@ -16,6 +16,8 @@ pub(crate) enum Standing {
     Member {
         role: Role,
         delivered: Seq,
+        /// Seq of the entry that began the membership.
+        since: Seq,
     },
     /// May read up to the entry that ended the membership.
     Former {
@@ -83,6 +85,7 @@ fn standing_of(member: &MemberRecord) -> Standing {
         None => Standing::Member {
             role: member.role,
             delivered: member.delivered,
+            since: member.changed,
         },
         Some(left) => Standing::Former { left },
     }
@@ -120,6 +123,7 @@ fn fold(standing: &mut Standing, entry: &Entry, user: &UserId) {
         *standing = Standing::Member {
             role,
             delivered: entry.seq - 1,
+            since: entry.seq,
         };
     }
 }
@@ -196,7 +200,7 @@ pub(crate) fn summary(
 
 /// One conversation as a user sees it.
 pub(crate) async fn summary_of(ports: &Ports, seen: Seen) -> Result<ConversationSummary, Error> {
-    let Standing::Member { role, delivered } = seen.standing else {
+    let Standing::Member { role, delivered, .. } = seen.standing else {
         return Err(not_a_member());
     };
     let place = [(seen.record.id.clone(), delivered)];

@@ -163,10 +163,8 @@ impl Hub {
         }
         let missing = self.ring.range(self.ring.len() - missing..);
         // Pushing here waits for nobody: what does not fit is read at the reader's own pace.
-        if !session
-            .outbox()
-            .fits(missing.clone().map(|frame| frame.weight()).sum())
-        {
+        let weight = missing.clone().map(|frame| frame.weight()).sum();
+        if weight > 0 && !session.outbox().is_roomy_with(weight) {
             return Attach::Behind(mark.seq);
         }
         for frame in missing {

@@ -36,6 +36,8 @@ pub struct Session {
     outbox: Arc<Outbox>,
     /// Whether the user asked for the stream: new conversations start by themselves from then on.
     live: AtomicBool,
+    /// Whether all streams were started once.
+    has_synced: AtomicBool,
     /// The conversations that are streamed, with the user's delivered mark as far as this session knows.
     streams: Mutex<HashMap<ConversationId, Seq>>,
     syncing: Mutex<Option<AbortHandle>>,
@@ -81,6 +83,7 @@ impl Session {
             connection: ConnectionId::fresh(),
             outbox,
             live: AtomicBool::new(false),
+            has_synced: AtomicBool::new(false),
             streams: Mutex::default(),
             syncing: Mutex::default(),
             starting: tokio::sync::Mutex::default(),

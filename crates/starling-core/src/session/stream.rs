@@ -77,7 +77,10 @@ impl Session {
             drop(waits);
             let result = session.stream_all(sync.cursors).await;
             match &result {
-                Ok(synced) => *session.refused.lock() = synced.refused.keys().cloned().collect(),
+                Ok(synced) => {
+                    *session.refused.lock() = synced.refused.keys().cloned().collect();
+                    session.has_synced.store(true, Ordering::Release);
+                }
                 // The client asks again; until then nothing may start that does not know its cursors.
                 Err(_) => session.live.store(false, Ordering::Release),
             }
@@ -154,6 +157,10 @@ impl Session {
                     // Streamed already, and the client did not ask to mend it.
                     synced.conversations += 1;
                     continue;
+                }
+                // All that there was is streamed: the membership is new.
+                None if self.has_synced.load(Ordering::Acquire) && !self.refused.lock().contains(&id) => {
+                    After::Chosen(changed.saturating_sub(1))
                 }
                 None if waiting.contains_key(&id) => After::Chosen(
                     summary
@@ -420,14 +427,15 @@ async fn start(
     }
     shared.delivery.open(shared, std::slice::from_ref(id)).await?;
     let seen = standing::look(&shared.ports, id, &session.user).await?;
-    if shared
-        .delivery
-        .mark(id)
-        .is_some_and(|mark| seen.head.seq < mark.seq)
-    {
+    let known = shared.delivery.mark(id).map_or(seq, |mark| mark.seq.max(seq));
+    if seen.head.seq < known {
         return Err(Unavailable::new("store", "its reads lag behind").into());
     }
+    // Not from `seq`, which may be of a membership that has ended since.
+    let Standing::Member { since, .. } = seen.standing else {
+        return Ok(());
+    };
     let summary = standing::summary_of(&shared.ports, seen).await?;
-    session.stream(summary, seq - 1).await?;
+    session.stream(summary, since - 1).await?;
     Ok(())
 }
