@@ -46,8 +46,8 @@ pub struct Session {
     starting: tokio::sync::Mutex<()>,
     /// One more for each `sync` that waits to begin.
     waiting_syncs: Arc<()>,
-    /// Conversations that the last `sync` refused to stream.
-    refused: Mutex<Vec<ConversationId>>,
+    /// Conversations in which the client claims to be ahead of the log, and was told to ask again.
+    ahead: Mutex<Vec<ConversationId>>,
     /// Conversations to which the user is being welcomed.
     welcoming: Mutex<Vec<ConversationId>>,
     closed: AtomicBool,
@@ -88,7 +88,7 @@ impl Session {
             syncing: Mutex::default(),
             starting: tokio::sync::Mutex::default(),
             waiting_syncs: Arc::default(),
-            refused: Mutex::default(),
+            ahead: Mutex::default(),
             welcoming: Mutex::default(),
             closed: AtomicBool::new(false),
         });

@@ -78,7 +78,11 @@ impl Session {
             let result = session.stream_all(sync.cursors).await;
             match &result {
                 Ok(synced) => {
-                    *session.refused.lock() = synced.refused.keys().cloned().collect();
+                    let ahead = synced
+                        .refused
+                        .iter()
+                        .filter(|(_, error)| error.code == ErrorCode::CursorAhead);
+                    *session.ahead.lock() = ahead.map(|(id, _)| id.clone()).collect();
                     session.has_synced.store(true, Ordering::Release);
                 }
                 // The client asks again; until then nothing may start that does not know its cursors.
@@ -159,7 +163,7 @@ impl Session {
                     continue;
                 }
                 // All that there was is streamed: the membership is new.
-                None if self.has_synced.load(Ordering::Acquire) && !self.refused.lock().contains(&id) => {
+                None if self.has_synced.load(Ordering::Acquire) && !self.ahead.lock().contains(&id) => {
                     After::Chosen(changed.saturating_sub(1))
                 }
                 None if waiting.contains_key(&id) => After::Chosen(
@@ -200,10 +204,6 @@ impl Session {
                 .memberships(&self.user, after.as_ref(), CHUNK)
                 .await?;
             for member in &page {
-                // The client has been told that it has to ask again.
-                if self.refused.lock().contains(&member.conversation) {
-                    continue;
-                }
                 welcome(shared, self, &member.conversation, member.changed);
             }
             match page.last() {
@@ -421,8 +421,10 @@ async fn start(
     seq: Seq,
 ) -> Result<(), Error> {
     let _starting = session.starting.lock().await;
-    // A sync that was under way may have started it, and one that waits may name a cursor for it.
-    if session.streams.lock().contains_key(id) || session.will_sync() || !session.is_live() {
+    // A sync that was under way may have started it, and one that waits, or that the client was told to send, may
+    // name a cursor for it.
+    let syncs = session.will_sync() || !session.is_live() || session.ahead.lock().contains(id);
+    if syncs || session.streams.lock().contains_key(id) {
         return Ok(());
     }
     shared.delivery.open(shared, std::slice::from_ref(id)).await?;
