@@ -4,7 +4,7 @@
 //! that. So a fault that nobody felt costs an ordinary send's time, and a conversation in which nobody spoke before the
 //! next fault began says nothing.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use crate::facts::Facts;
@@ -127,6 +127,7 @@ pub(crate) fn recovery(facts: &Facts<'_>, faults: &[Fault]) -> Recovery {
 fn sends<'a>(facts: &Facts<'a>) -> HashMap<&'a str, Sends> {
     let mut open: HashMap<(&str, u64), (&str, usize)> = HashMap::new();
     let mut conversations: HashMap<&str, Sends> = HashMap::new();
+    let mut given_up: HashSet<(&str, usize)> = HashSet::new();
     for (_, record) in facts.in_time() {
         match &record.what {
             What::Invoke {
@@ -147,10 +148,18 @@ fn sends<'a>(facts: &Facts<'a>) -> HashMap<&'a str, Sends> {
                     send.1 = Some(record.at);
                 }
             }
+            // Nobody asks for it any more: it says nothing about when an answer could be had.
+            What::Info { client, op, .. } => given_up.extend(open.remove(&(client.as_ref(), *op))),
             _ => {}
         }
     }
-    for sends in conversations.values_mut() {
+    for (conversation, sends) in &mut conversations {
+        let mut index = 0..;
+        sends.retain(|_| {
+            index
+                .next()
+                .is_none_or(|index| !given_up.contains(&(*conversation, index)))
+        });
         let mut earliest: Option<u64> = None;
         for (_, acknowledged) in sends.iter_mut().rev() {
             earliest = [earliest, *acknowledged].into_iter().flatten().min();
