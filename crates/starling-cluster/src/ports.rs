@@ -4,6 +4,7 @@ use std::env;
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::MetadataExt;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
@@ -76,7 +77,7 @@ impl PortPlan {
     /// Says which port somebody else already listens on, before a program fails over it less clearly.
     pub(crate) fn check_unused(&self) -> Result<()> {
         for port in self.all() {
-            if !unused(port) {
+            if !unused_soon(port) {
                 bail!("port {port} is in use by a program that is not part of this cluster");
             }
         }
@@ -148,6 +149,17 @@ impl ReservedPort {
     pub fn number(&self) -> u16 {
         self.number
     }
+}
+
+/// A process that this one has just forked holds a copy of every socket until it has become another program, also of
+/// the one that [`unused`] tried the port with.
+fn unused_soon(port: u16) -> bool {
+    (0..50).any(|attempt| {
+        if attempt > 0 {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        unused(port)
+    })
 }
 
 fn unused(port: u16) -> bool {
