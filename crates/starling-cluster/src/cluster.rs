@@ -88,7 +88,7 @@ impl Cluster {
             Ports::Free => PortPlan::free(config.nodes, config.redis_masters, config.mongo_members)?,
             Ports::Given(plan) => (plan.clone(), Vec::new()),
         };
-        ports.check_unused()?;
+        ports.check_unused().await?;
         let files = Files::of_a_start(&config);
         clear_leftovers(&config.dir)?;
         make_dirs(&config.dir)?;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
+use tokio::time::sleep;
 
 /// The first port that is handed out: above the fixed ports of the development cluster.
 const LOWEST_FREE_PORT: u16 = 10_000;
@@ -75,9 +76,9 @@ impl PortPlan {
     }
 
     /// Says which port somebody else already listens on, before a program fails over it less clearly.
-    pub(crate) fn check_unused(&self) -> Result<()> {
+    pub(crate) async fn check_unused(&self) -> Result<()> {
         for port in self.all() {
-            if !unused_soon(port) {
+            if !unused_soon(port).await {
                 bail!("port {port} is in use by a program that is not part of this cluster");
             }
         }
@@ -153,13 +154,14 @@ impl ReservedPort {
 
 /// A process that this one has just forked holds a copy of every socket until it has become another program, also of
 /// the one that [`unused`] tried the port with.
-fn unused_soon(port: u16) -> bool {
-    (0..50).any(|attempt| {
-        if attempt > 0 {
-            std::thread::sleep(Duration::from_millis(10));
+async fn unused_soon(port: u16) -> bool {
+    for _ in 0..50 {
+        if unused(port) {
+            return true;
         }
-        unused(port)
-    })
+        sleep(Duration::from_millis(10)).await;
+    }
+    false
 }
 
 fn unused(port: u16) -> bool {
@@ -194,16 +196,17 @@ mod tests {
         );
     }
 
-    #[test]
-    fn a_port_in_use_is_named() {
+    #[tokio::test]
+    async fn a_port_in_use_is_named() {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let (plan, _keep) = PortPlan::free(1, 1, 1).unwrap();
         let port = listener.local_addr().unwrap().port();
-        plan.check_unused().unwrap();
+        plan.check_unused().await.unwrap();
         let taken = PortPlan { stats: port, ..plan };
         assert!(
             taken
                 .check_unused()
+                .await
                 .unwrap_err()
                 .to_string()
                 .contains(&port.to_string())
