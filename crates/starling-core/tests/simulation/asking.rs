@@ -1,0 +1,222 @@
+//! What a client asks for, from the wish to its outcome. Everything stays open until it is answered, and is sent
+//! again on the next connection, oldest first, a send with its old client_id.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use starling_check::ClientRecorder;
+use starling_check::history::Call;
+use starling_protocol::{
+    AddMembers, ClientFrame, ClientId, Command, ConversationId, Create, Delivered, Entry, Error, ErrorCode,
+    Join, Kind, Leave, RemoveMember, Reply, Send, Seq, UserId,
+};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use crate::connection::Connection;
+
+/// A wish.
+pub(crate) enum Ask {
+    Say(ConversationId),
+    Join(ConversationId),
+    Leave(ConversationId),
+    Add(ConversationId, UserId),
+    Remove(ConversationId, UserId),
+    /// Mark all that the client has.
+    Mark(ConversationId),
+    Make {
+        members: Vec<UserId>,
+        kind: Kind,
+        open: bool,
+        made: oneshot::Sender<ConversationId>,
+    },
+}
+
+/// What one client has asked for.
+pub(crate) struct Asking {
+    name: String,
+    recorder: Arc<ClientRecorder>,
+    next_frame: u64,
+    next_key: u64,
+    /// Oldest first.
+    unanswered: VecDeque<Unanswered>,
+    lamports: HashMap<ConversationId, u64>,
+}
+
+struct Unanswered {
+    op: u64,
+    command: Command,
+    made: Option<oneshot::Sender<ConversationId>>,
+    /// Of its last transmission, and when that was.
+    frame: u64,
+    since: Instant,
+}
+
+impl Asking {
+    pub(crate) fn new(name: &str, recorder: Arc<ClientRecorder>) -> Self {
+        Self {
+            name: name.to_owned(),
+            recorder,
+            next_frame: 1,
+            next_key: 1,
+            unanswered: VecDeque::new(),
+            lamports: HashMap::new(),
+        }
+    }
+
+    /// A frame with an id of its own.
+    pub(crate) fn frame(&mut self, command: Command) -> ClientFrame {
+        let id = self.next_frame;
+        self.next_frame += 1;
+        ClientFrame { id, command }
+    }
+
+    pub(crate) fn is_settled(&self) -> bool {
+        self.unanswered.is_empty()
+    }
+
+    /// Since when the client has waited for an answer.
+    pub(crate) fn waits_since(&self) -> Option<Instant> {
+        self.unanswered.iter().map(|asked| asked.since).min()
+    }
+
+    /// Does what is wished for.
+    pub(crate) fn ask(
+        &mut self,
+        connection: &Connection,
+        ask: Ask,
+        cursor: impl Fn(&ConversationId) -> Option<Seq>,
+    ) {
+        let mut made = None;
+        let command = match ask {
+            Ask::Say(conversation) => self.say(conversation),
+            Ask::Join(conversation) => Command::Join(Join { conversation }),
+            Ask::Leave(conversation) => Command::Leave(Leave { conversation }),
+            Ask::Add(conversation, user) => Command::Add(AddMembers {
+                conversation,
+                users: vec![user],
+            }),
+            Ask::Remove(conversation, user) => Command::Remove(RemoveMember { conversation, user }),
+            Ask::Mark(conversation) => match cursor(&conversation) {
+                Some(seq) => Command::Delivered(Delivered { conversation, seq }),
+                None => return,
+            },
+            Ask::Make {
+                members,
+                kind,
+                open,
+                made: to,
+            } => {
+                made = Some(to);
+                Command::Create(Create {
+                    kind,
+                    members,
+                    name: None,
+                    open,
+                    client_id: Some(self.key()),
+                })
+            }
+        };
+        self.unanswered.push_back(Unanswered {
+            op: self.recorder.invoke(call(&command)),
+            command,
+            made,
+            frame: 0,
+            since: Instant::now(),
+        });
+        self.transmit(connection, self.unanswered.len() - 1);
+    }
+
+    fn key(&mut self) -> ClientId {
+        let key = format!("{}.{}", self.name, self.next_key);
+        self.next_key += 1;
+        ClientId::new(key).unwrap()
+    }
+
+    fn say(&mut self, conversation: ConversationId) -> Command {
+        let client_id = self.key();
+        Command::Send(Send {
+            text: format!("text of {client_id}"),
+            lamport: self.lamports.get(&conversation).copied(),
+            conversation,
+            client_id,
+            retry: false,
+            sender: None,
+        })
+    }
+
+    /// Sends again what is unanswered, oldest first.
+    pub(crate) fn again(&mut self, connection: &Connection) {
+        for index in 0..self.unanswered.len() {
+            if let Command::Send(send) = &mut self.unanswered[index].command {
+                send.retry = true;
+            }
+            self.transmit(connection, index);
+        }
+    }
+
+    fn transmit(&mut self, connection: &Connection, index: usize) {
+        let frame = self.frame(self.unanswered[index].command.clone());
+        let asked = &mut self.unanswered[index];
+        (asked.frame, asked.since) = (frame.id, Instant::now());
+        self.recorder.sent(&frame);
+        connection.send(frame);
+    }
+
+    /// An entry has come.
+    pub(crate) fn heard(&mut self, entry: &Entry) {
+        let lamport = self.lamports.entry(entry.conversation.clone()).or_default();
+        *lamport = entry.lamport.max(*lamport);
+    }
+
+    /// A reply has come.
+    pub(crate) fn answered(&mut self, frame: u64, result: &Result<Reply, Error>) {
+        let Some(index) = self.unanswered.iter().position(|asked| asked.frame == frame) else {
+            return;
+        };
+        let op = self.unanswered[index].op;
+        match result {
+            // Without a client_id nothing was stored: it was so already.
+            Ok(Reply::Sent(sent)) => self.recorder.ok(op, sent.client_id.as_ref().map(|_| sent.seq)),
+            Ok(Reply::Conversation(summary)) => {
+                self.recorder.ok(op, None);
+                if let Some(made) = self.unanswered[index].made.take() {
+                    let _ = made.send(summary.id.clone());
+                }
+            }
+            Ok(_) => self.recorder.ok(op, None),
+            // The connection will be closed, and it will be sent again.
+            Err(error) if leaves_open(error) => return,
+            Err(error) => self.recorder.fail(op, error.code),
+        }
+        self.unanswered.remove(index);
+    }
+}
+
+fn leaves_open(error: &Error) -> bool {
+    matches!(
+        error.code,
+        ErrorCode::Unknown | ErrorCode::Unavailable | ErrorCode::Internal
+    )
+}
+
+/// How a history names it.
+fn call(command: &Command) -> Call {
+    match command.clone() {
+        Command::Send(Send {
+            conversation,
+            client_id,
+            ..
+        }) => Call::Send {
+            conversation,
+            client_id,
+        },
+        Command::Join(Join { conversation }) => Call::Join { conversation },
+        Command::Leave(Leave { conversation }) => Call::Leave { conversation },
+        Command::Add(AddMembers { conversation, users }) => Call::Add { conversation, users },
+        Command::Remove(RemoveMember { conversation, user }) => Call::Remove { conversation, user },
+        Command::Delivered(Delivered { conversation, seq }) => Call::Delivered { conversation, seq },
+        Command::Create(Create { client_id, .. }) => Call::Create { client_id },
+        other => unreachable!("no wish is a {}", other.name()),
+    }
+}
