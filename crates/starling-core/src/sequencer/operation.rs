@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use starling_protocol::{
-    ClientId, CloseCode, ConversationId, Entry, Error, HeadMark, Kind, Member, Seq, UserId,
-};
+use starling_protocol::{ClientId, ConversationId, Entry, Error, HeadMark, Kind, Member, Seq, UserId};
 use tokio::time::Instant;
 
 use super::state::State;
@@ -89,9 +87,7 @@ impl Operation {
 
     /// Whether an earlier operation of its connection was given up: appending this one would overtake it.
     pub(crate) fn is_overtaking(&self) -> bool {
-        self.origin
-            .as_ref()
-            .is_some_and(|origin| origin.closed() == Some(CloseCode::OutcomeUnknown))
+        self.origin.as_ref().is_some_and(|origin| origin.is_undecided())
     }
 
     /// Whether its sender has become a member since it was first judged, for the first time or again. Sent again
@@ -112,10 +108,6 @@ impl Operation {
     /// in holds another entry. Where other nodes may have tried it, that is every slot up to `head`, the log's
     /// head, known at majority: beyond it they hold what this node holds, and judge the same.
     pub(crate) fn is_absent_for_good(&self, head: Seq) -> bool {
-        debug_assert!(
-            self.absent_as_of <= head,
-            "an absence is proven by slots below the head"
-        );
         let tried = self.tried.max(self.again.then_some(head));
         tried.is_none_or(|tried| tried <= self.absent_as_of)
     }

@@ -14,6 +14,8 @@ pub(crate) const PAGE: usize = 500;
 #[derive(Debug, Clone)]
 pub(crate) struct State {
     pub(crate) mark: HeadMark,
+    /// The entry at `mark`, once there is one.
+    pub(crate) head: Option<Arc<Entry>>,
     pub(crate) kind: Kind,
     pub(crate) open: bool,
     pub(crate) members: HashMap<UserId, Membership>,
@@ -32,6 +34,7 @@ impl State {
     pub(crate) fn empty() -> Self {
         Self {
             mark: HeadMark::default(),
+            head: None,
             kind: Kind::Group,
             open: false,
             members: HashMap::default(),
@@ -48,9 +51,10 @@ impl State {
     }
 
     /// Takes the next entry in.
-    pub(crate) fn fold(&mut self, entry: &Entry) {
+    pub(crate) fn fold(&mut self, entry: &Arc<Entry>) {
         debug_assert_eq!(entry.seq, self.mark.seq + 1, "I6: the log is contiguous");
         self.mark = entry.mark();
+        self.head = Some(entry.clone());
         fold_members(&mut self.members, entry);
         if let Body::Created { kind, open, .. } = &entry.body {
             (self.kind, self.open) = (*kind, *open);
@@ -59,18 +63,23 @@ impl State {
 
     /// Reads the state as of `head`: the directory, and what it has not taken in yet from the log. Also says up
     /// to where the directory was.
-    pub(crate) async fn load(ports: &Ports, head: &Entry) -> Result<(Self, Seq), Unavailable> {
+    pub(crate) async fn load(ports: &Ports, head: &Arc<Entry>) -> Result<(Self, Seq), Unavailable> {
         let id = &head.conversation;
         let record = ports.directory.conversation(id).await?;
         let applied = record.as_ref().map_or(0, |record| record.applied);
         let mut state = Self {
             mark: head.mark(),
+            head: Some(head.clone()),
             ..Self::empty()
         };
         let mut guards = HashMap::default();
         if let Some(record) = record {
             (state.kind, state.open) = (record.kind, record.open);
             for member in ports.directory.members(id).await? {
+                if member.changed > head.seq {
+                    // This is the state of a later head, and proves nothing about this one.
+                    return Err(Unavailable::new("store", "the log has moved on meanwhile"));
+                }
                 guards.insert(member.user.clone(), member.changed);
                 if member.left.is_none() {
                     let membership = Membership {

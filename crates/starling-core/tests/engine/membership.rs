@@ -239,3 +239,50 @@ async fn a_new_member_whose_node_cannot_read_the_log_is_welcomed_once_it_can() {
         );
     }
 }
+
+/// Bob's send waits on the first node while he is removed, refused elsewhere, and added again. It must not appear then.
+async fn what_is_refused_elsewhere_stays_refused(bob_has_sent_before: bool) {
+    let cluster = Cluster::start(2).await;
+    let group = cluster.group(&["ann", "bob"]).await;
+    let (ann, bob) = (cluster.connect(1, "ann").await, cluster.connect(0, "bob").await);
+    if bob_has_sent_before {
+        bob.send(&group, "before").await.unwrap();
+    }
+    cluster.ports[0].store.set_reachable(false);
+    bob.command(message(&group, "m")).await;
+    tokio::time::sleep(ms(100)).await;
+    let (conversation, users) = (group.clone(), vec![user("bob")]);
+    ann.call(Command::Remove(RemoveMember {
+        conversation: conversation.clone(),
+        user: user("bob"),
+    }))
+    .await
+    .unwrap();
+    let again = cluster.connect(1, "bob").await;
+    let mut retry = message(&group, "m");
+    if let Command::Send(send) = &mut retry {
+        send.retry = true;
+    }
+    assert_eq!(again.call(retry).await.unwrap_err().code, ErrorCode::NotAMember);
+    bob.session.close().await;
+    ann.call(Command::Add(AddMembers { conversation, users }))
+        .await
+        .unwrap();
+    cluster.ports[0].store.set_reachable(true);
+    tokio::time::sleep(ms(20_000)).await;
+    let log = cluster.log(&group);
+    let stored = |entry: &&std::sync::Arc<starling_protocol::Entry>| {
+        entry.client_id.as_ref().is_some_and(|id| id.as_str() == "m")
+    };
+    assert_eq!(log.iter().find(stored), None, "I3");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_send_does_not_outlive_the_membership_under_which_it_was_judged() {
+    what_is_refused_elsewhere_stays_refused(true).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_send_of_a_lost_connection_is_not_judged_for_the_first_time() {
+    what_is_refused_elsewhere_stays_refused(false).await;
+}

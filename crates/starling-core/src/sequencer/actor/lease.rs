@@ -88,6 +88,9 @@ impl Actor {
 
     /// Publishes a stored batch and decides about the lease. What is stored stays stored, whatever happens
     /// here.
+    ///
+    /// While something may be left undone below the head, the marks stay as a crash would leave them, so that
+    /// whoever takes over makes it good; and the lease stays for this actor to do so first.
     pub(super) async fn commit(&mut self, head: Seq, payload: Bytes) {
         window("before_release");
         if self.shared.coordination_is_down() {
@@ -95,21 +98,16 @@ impl Actor {
             self.suspect = true;
             return;
         }
-        let reserve = (self.queue.len() + self.mail.len()).min(MAX_BATCH) as u32;
-        let share = self.shared.settings.lease_share;
-        let then = match &self.lease {
-            Some(_) if reserve == 0 => AfterCommit::Release,
-            Some(lease) if lease.since.elapsed() < share => AfterCommit::Keep { reserve },
-            _ => AfterCommit::Yield { reserve },
-        };
+        let then = (!self.suspect).then(|| self.after_commit());
         let asked = Instant::now();
-        let commit = Arc::new(self.commit_of(head, payload, Some(then)));
+        let commit = Arc::new(self.commit_of(head, payload, then));
         let committed = self.shared.ports.leases.commit(commit).await;
         window("after_publish");
         match committed {
             Ok(committed) => {
-                match (committed.lease, &mut self.lease) {
-                    (LeaseState::Kept, Some(lease)) => {
+                match (then, committed.lease, &mut self.lease) {
+                    (None, ..) => {}
+                    (Some(then), LeaseState::Kept, Some(lease)) => {
                         lease.reserved_until = Some(asked + self.shared.ports.leases.ttl() / 2);
                         if matches!(then, AfterCommit::Yield { .. }) {
                             lease.since = asked;
@@ -117,7 +115,7 @@ impl Actor {
                     }
                     _ => self.lease = None,
                 }
-                if committed.lease == LeaseState::Lost {
+                if then.is_some() && committed.lease == LeaseState::Lost {
                     metrics::counter!("starling_leases_lost_total").increment(1);
                 }
                 self.shared
@@ -133,6 +131,17 @@ impl Actor {
                 self.lease = None;
                 self.suspect = true;
             }
+        }
+    }
+
+    fn after_commit(&self) -> AfterCommit {
+        let reserve = (self.queue.len() + self.mail.len()).min(MAX_BATCH) as u32;
+        match &self.lease {
+            Some(_) if reserve == 0 => AfterCommit::Release,
+            Some(lease) if lease.since.elapsed() < self.shared.settings.lease_share => {
+                AfterCommit::Keep { reserve }
+            }
+            _ => AfterCommit::Yield { reserve },
         }
     }
 }

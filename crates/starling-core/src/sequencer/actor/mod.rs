@@ -139,9 +139,6 @@ impl Actor {
             }
             Mail::Operation(operation) => *operation,
         };
-        if operation.is_orphaned() {
-            return give_up_one(operation);
-        }
         let key = operation.key();
         if let Some(entry) = self.recent.find(&key) {
             return operation.answer(&Ok(Outcome::Stored(entry)));
@@ -344,6 +341,9 @@ impl Actor {
         }
         if !self.suspect && self.applied + 1 == first {
             self.applied = head;
+        } else {
+            // Others' entries stand in between that may not be applied: marking these would mark those.
+            self.suspect = true;
         }
         self.shared.delivery.offer(&self.shared, &entries);
         let payload = NodeMessage::Entries(entries.clone()).encode();

@@ -38,7 +38,7 @@ impl Actor {
 
     /// Answers what turns out to be stored already.
     pub(super) async fn look_up(&mut self) -> Result<(), Unavailable> {
-        let keys: Vec<_> = self
+        let mut keys: Vec<_> = self
             .queue
             .iter()
             .filter(|operation| operation.look_up && !planted(defect::NO_IDEMPOTENCY))
@@ -49,7 +49,14 @@ impl Actor {
         }
         // What is known to be taken *before* the lookup: only slots up to here prove an absence.
         let known = self.state.as_ref().map_or(0, |state| state.mark.seq);
+        // A new primary may not see all of that yet: the head, looked up along, shows whether it does.
+        let head = self.state.as_ref().and_then(|state| state.head.as_deref());
+        let head = head.and_then(|head| Some((head.sender.clone()?, head.client_id.clone()?)));
+        keys.extend(head.iter().cloned());
         let found = self.shared.ports.log.find(&self.id, &keys).await?;
+        if head.is_some() && found.iter().all(|entry| entry.seq != known) {
+            return Err(Unavailable::new("store", "its reads lag behind"));
+        }
         for entry in &found {
             self.recent.note(entry);
         }
@@ -105,15 +112,22 @@ impl Actor {
         Ok(())
     }
 
-    /// Notes under which membership what is new in the queue is judged.
+    /// Notes under which membership what is new in the queue is judged. What came by a connection that is over is
+    /// given up instead: sent again elsewhere it may have been refused under an earlier one.
     fn note_memberships(&mut self) {
         let Some(state) = &self.state else { return };
-        for operation in self
-            .queue
-            .iter_mut()
-            .filter(|operation| operation.under.is_none())
-        {
-            operation.under = Some(state.since(&operation.sender));
+        if self.queue.iter().all(|operation| operation.under.is_some()) {
+            return;
+        }
+        for mut operation in std::mem::take(&mut self.queue) {
+            if operation.under.is_none() {
+                if operation.is_orphaned() {
+                    give_up_one(operation);
+                    continue;
+                }
+                operation.under = Some(state.since(&operation.sender));
+            }
+            self.queue.push_back(operation);
         }
     }
 
