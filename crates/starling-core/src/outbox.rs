@@ -28,6 +28,7 @@ struct State {
     frames: VecDeque<Arc<SharedFrame>>,
     bytes: usize,
     closed: Option<CloseCode>,
+    undecided: bool,
 }
 
 /// What the writer is to do next.
@@ -85,9 +86,16 @@ impl Outbox {
     /// Closes the outbox: what is queued is still written, then the close code. The first code stays.
     pub fn close(&self, code: CloseCode) {
         let mut state = self.state.lock();
+        state.undecided |= code == CloseCode::OutcomeUnknown;
         self.close_locked(&mut state, code);
         drop(state);
         self.filled.notify_one();
+    }
+
+    /// Whether the outcome of something that came by this connection is not known, even if the connection was over
+    /// before that turned out: whatever came behind it must not overtake it.
+    pub(crate) fn is_undecided(&self) -> bool {
+        self.state.lock().undecided
     }
 
     fn close_locked(&self, state: &mut State, code: CloseCode) {

@@ -12,3 +12,4 @@ mod limits;
 mod membership;
 mod ordering;
 mod resume;
+mod undone;
