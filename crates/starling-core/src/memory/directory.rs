@@ -1,8 +1,11 @@
 //! The directory's port over the tables.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use starling_protocol::{ConversationId, Seq, UserId};
 
+use super::faults::{ApplyFault, pause};
 use super::replicas::Write;
 use super::store::MemoryStore;
 use crate::ports::{ConversationRecord, Directory, Effect, MemberRecord, Unavailable};
@@ -65,8 +68,22 @@ impl Directory for MemoryStore {
     }
 
     async fn apply(&self, effects: &[Effect]) -> Result<(), Unavailable> {
-        let cut = self.faults.take_cut_apply();
-        let carried_out = &effects[..cut.unwrap_or(effects.len()).min(effects.len())];
+        let fault = self.faults.take_apply();
+        let carried_out = match fault {
+            None => effects,
+            Some(ApplyFault::Cut(after)) => &effects[..after.min(effects.len())],
+            Some(ApplyFault::Late(time)) => {
+                let (replicas, effects) = (Arc::clone(&self.replicas), effects.to_vec());
+                tokio::spawn(async move {
+                    pause(time).await;
+                    let mut replicas = replicas.lock();
+                    effects
+                        .into_iter()
+                        .for_each(|effect| replicas.write(Write::Effect(effect)));
+                });
+                &[]
+            }
+        };
         self.writing(|replicas, late| {
             let arrived = late.map_or(carried_out.len(), |late| late.part(carried_out.len()));
             for effect in &carried_out[..arrived] {
@@ -74,7 +91,7 @@ impl Directory for MemoryStore {
             }
         })
         .await?;
-        if cut.is_some() {
+        if fault.is_some() {
             Err(self.link.unavailable("cut off"))
         } else {
             Ok(())

@@ -55,6 +55,15 @@ pub enum InsertFault {
     Torn(usize, Duration),
 }
 
+/// What becomes of one `apply` that fails.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum ApplyFault {
+    /// It is carried out up to here.
+    Cut(usize),
+    /// It is carried out this much later.
+    Late(Duration),
+}
+
 /// The way between one node and one service; what is set on the parent holds for all its children.
 #[derive(Debug)]
 pub(super) struct Link {
@@ -267,7 +276,7 @@ pub(super) struct StoreFaults {
 struct Plan {
     inserts: VecDeque<InsertFault>,
     reads: usize,
-    cut_applies: VecDeque<usize>,
+    applies: VecDeque<ApplyFault>,
 }
 
 impl StoreFaults {
@@ -290,8 +299,8 @@ impl StoreFaults {
         self.plan.lock().reads = count;
     }
 
-    pub(super) fn add_cut_apply(&self, after: usize) {
-        self.plan.lock().cut_applies.push_back(after);
+    pub(super) fn add_apply(&self, fault: ApplyFault) {
+        self.plan.lock().applies.push_back(fault);
     }
 
     pub(super) fn take_insert(&self) -> InsertFault {
@@ -309,9 +318,9 @@ impl StoreFaults {
         .is_some()
     }
 
-    /// After how many effects this `apply` is cut off.
-    pub(super) fn take_cut_apply(&self) -> Option<usize> {
-        self.take(&|plan| plan.cut_applies.pop_front())
+    /// What becomes of this `apply`, if it is to fail.
+    pub(super) fn take_apply(&self) -> Option<ApplyFault> {
+        self.take(&|plan| plan.applies.pop_front())
     }
 
     fn take<T>(&self, from: &dyn Fn(&mut Plan) -> Option<T>) -> Option<T> {

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use starling_protocol::{ConversationId, Entry, Seq, UserId};
 use tokio::time::{Instant, sleep_until};
 
-use super::faults::{InsertFault, Late, Latency, Link, StoreFaults};
+use super::faults::{ApplyFault, InsertFault, Late, Latency, Link, StoreFaults};
 use super::replicas::{Data, Receipt, Replicas};
 use crate::ports::{ConversationRecord, MemberRecord, Unavailable};
 use crate::{defect, planted};
@@ -117,7 +117,13 @@ impl MemoryStore {
     /// The next `apply` that was not planned for carries out so many effects, and then reports that the store is
     /// unavailable.
     pub fn cut_apply(&self, after: usize) {
-        self.faults.add_cut_apply(after);
+        self.faults.add_apply(ApplyFault::Cut(after));
+    }
+
+    /// The next `apply` that was not planned for reports that the store is unavailable, and is carried out this much
+    /// later.
+    pub fn delay_apply(&self, time: Duration) {
+        self.faults.add_apply(ApplyFault::Late(time));
     }
 
     /// Forgets the faults that were planned and did not happen.

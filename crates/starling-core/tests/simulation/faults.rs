@@ -151,6 +151,7 @@ impl Target {
                 (0..applies).for_each(|after| store.cut_apply(after));
                 store.fail_reads(reads);
             }
+            Fault::AppliedLate { times } => times.into_iter().for_each(|time| store.delay_apply(time)),
             Fault::MajorityStalls { time } => {
                 store.stall_majority(time);
                 sleep(time).await;
@@ -188,7 +189,7 @@ impl Target {
 
     /// Kills the node by which something is appended, right after that.
     async fn crash_midway(&self, device: usize, quiet: bool, down: Duration, mut rng: StdRng) {
-        let (device, conversation) = if device % 3 == 0 {
+        let (device, conversation) = if device.is_multiple_of(3) {
             let (device, conversation) = (self.world.device(device).clone(), self.world.conversation(device));
             device.ask(crate::asking::Ask::Say(conversation.clone()));
             (device, conversation)

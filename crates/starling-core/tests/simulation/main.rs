@@ -14,6 +14,10 @@
     clippy::expect_used,
     reason = "a test that cannot go on should panic where it stands"
 )]
+#![allow(
+    clippy::print_stdout,
+    reason = "what a run went through is for people to read"
+)]
 
 mod asking;
 mod client;

@@ -69,6 +69,8 @@ pub(crate) enum Fault {
     Inserts { faults: Vec<InsertFault> },
     /// Updates of the directory break off half-way, and reads fail.
     HalfApplied { applies: usize, reads: usize },
+    /// Updates of the directory seem to fail, and are made later.
+    AppliedLate { times: Vec<Duration> },
     /// Secondaries take nothing in.
     MajorityStalls { time: Duration },
     /// A secondary takes over, after an election without a primary.
@@ -166,6 +168,7 @@ impl Fault {
         "StoreSilent",
         "Inserts",
         "HalfApplied",
+        "AppliedLate",
         "MajorityStalls",
         "FailOver",
         "Slow",
@@ -185,7 +188,7 @@ impl Fault {
         let device = rng.random_range(0..60);
         let conversation = rng.random_range(0..4);
         let time = rng.random_range(ms(300)..ms(2_500));
-        match rng.random_range(0..26) {
+        match rng.random_range(0..27) {
             0 => Self::Crash { place, down: time },
             1..=3 => Self::CrashMidway {
                 device,
@@ -239,6 +242,11 @@ impl Fault {
             21 => Self::HalfApplied {
                 applies: rng.random_range(0..3),
                 reads: rng.random_range(0..3),
+            },
+            26 => Self::AppliedLate {
+                times: (0..rng.random_range(1..4))
+                    .map(|_| rng.random_range(ms(100)..ms(2_500)))
+                    .collect(),
             },
             22 => Self::FailOver {
                 stalled: rng.random_range(ms(0)..ms(400)),

@@ -45,7 +45,7 @@ fn no_unique_seq() {
         defect: defect::NO_SEQ_INDEX,
         breaks: &[I2],
         along: &[I1, I4, I5, I6, I7, I8],
-        seeds: 100,
+        seeds: 200,
     }
     .found();
 }
@@ -56,7 +56,7 @@ fn no_idempotency() {
         defect: defect::NO_IDEMPOTENCY,
         breaks: &[I2],
         along: &[I5],
-        seeds: 100,
+        seeds: 200,
     }
     .found();
 }
@@ -66,8 +66,8 @@ fn minority_writes() {
     Expected {
         defect: defect::MINORITY_WRITES,
         breaks: &[I1],
-        along: &[I2, I5, I7],
-        seeds: 100,
+        along: &[I2, I4, I5, I6, I7, I8, I10],
+        seeds: 200,
     }
     .found();
 }
@@ -77,8 +77,8 @@ fn the_counter_is_trusted() {
     Expected {
         defect: defect::COUNTER_TRUSTED,
         breaks: &[I6],
-        along: &[I4, I7, I8],
-        seeds: 100,
+        along: &[I2, I4, I5, I7, I8, I10],
+        seeds: 200,
     }
     .found();
 }
@@ -89,7 +89,7 @@ fn a_quiet_conversation_is_not_recovered() {
         defect: defect::QUIET_NOT_RECOVERED,
         breaks: &[I7],
         along: &[I10],
-        seeds: 100,
+        seeds: 200,
     }
     .found();
 }
@@ -100,7 +100,7 @@ fn effects_are_not_guarded() {
         defect: defect::EFFECTS_UNGUARDED,
         breaks: &[I10],
         along: &[I7],
-        seeds: 100,
+        seeds: 200,
     }
     .found();
 }
@@ -111,7 +111,7 @@ fn membership_is_checked_at_enqueue() {
         defect: defect::MEMBERSHIP_AT_ENQUEUE,
         breaks: &[I10],
         along: &[I3],
-        seeds: 100,
+        seeds: 200,
     }
     .found();
 }
@@ -122,7 +122,7 @@ fn missed_messages_are_not_made_up_for() {
         defect: defect::NO_RESYNC,
         breaks: &[I7],
         along: &[],
-        seeds: 100,
+        seeds: 200,
     }
     .found();
 }

@@ -302,3 +302,19 @@ async fn one_switch_cuts_a_node_off_from_everything() {
     one.ports.directory.ping().await.unwrap();
     one.ports.bus.ping().await.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_apply_that_seemed_to_fail_is_carried_out_later() {
+    let store = MemoryStore::new();
+    store.delay_apply(ms(50));
+    let effect = Effect::SetMember {
+        conversation: conversation("a"),
+        user: user("alice"),
+        role: starling_protocol::Role::Member,
+        seq: 1,
+    };
+    assert!(store.apply(&[effect]).await.is_err());
+    assert_eq!(store.member_records(&conversation("a")), []);
+    sleep(ms(60)).await;
+    assert_eq!(store.member_records(&conversation("a")).len(), 1);
+}
