@@ -1,7 +1,7 @@
 //! What can happen next by the system's own doing.
 
 use crate::Defect;
-use crate::client::can_send;
+use crate::client::{can_learn, can_send};
 use crate::config::{Config, Seq};
 use crate::fault::Fault;
 use crate::redis::Lock;
@@ -13,6 +13,11 @@ use crate::store::{ALL, NOBODY};
 pub enum Action {
     /// A node takes the next operation of a client in.
     Send {
+        /// Whose.
+        client: usize,
+    },
+    /// The nodes find that a client's earlier connections have ended.
+    Learn {
         /// Whose.
         client: usize,
     },
@@ -88,6 +93,9 @@ pub(crate) fn progress(config: &Config, state: &State, mut each: impl FnMut(Acti
     for client in 0..state.clients.len() {
         if can_send(config, state, client) {
             each(Action::Send { client });
+        }
+        if can_learn(config, state, client) {
+            each(Action::Learn { client });
         }
     }
     for (insert, flight) in state.store.flights.iter().enumerate() {

@@ -19,6 +19,15 @@ pub(crate) fn can_send(config: &Config, state: &State, client: usize) -> bool {
     node.phase == Phase::Idle && !node.queue.is_full() && next_to_send(config, state, client).is_some()
 }
 
+/// Whether a node holds something of a connection of which it does not know that it has ended.
+pub(crate) fn can_learn(config: &Config, state: &State, client: usize) -> bool {
+    let of = state.clients[client];
+    let mut queued = state.nodes.iter().flat_map(|node| node.queue.iter());
+    queued.any(|queued| {
+        config.op(queued.op).sender == client && queued.origin < of.connection && !of.over.has(queued.origin)
+    })
+}
+
 impl World<'_> {
     pub(crate) fn send(&mut self, client: usize) {
         let Some(index) = next_to_send(self.config, &self.state, client) else {
@@ -97,6 +106,18 @@ impl World<'_> {
         }
     }
 
+    /// The nodes find that a client's earlier connections have ended.
+    pub(crate) fn learn(&mut self, client: usize) {
+        let state = &mut self.state.clients[client];
+        state.over = Connections::before(state.connection);
+    }
+
+    /// Whether the nodes know that the connection that it came by has ended.
+    pub(crate) fn is_orphaned(&self, queued: &Queued) -> bool {
+        let client = self.config.op(queued.op).sender;
+        self.state.clients[client].over.has(queued.origin)
+    }
+
     /// Whether something that its connection sent before it was given up.
     pub(crate) fn is_overtaking(&self, queued: &Queued) -> bool {
         let client = self.config.op(queued.op).sender;
@@ -125,6 +146,7 @@ impl World<'_> {
             }
             if used.below(state.connection) == state.connection
                 && state.cut_off == state.cut_off.renumbered(used)
+                && state.over == state.over.renumbered(used)
             {
                 continue;
             }
@@ -141,6 +163,7 @@ impl World<'_> {
             let state = &mut self.state.clients[client];
             state.connection = used.below(state.connection);
             state.cut_off = state.cut_off.renumbered(used);
+            state.over = state.over.renumbered(used);
         }
     }
 }

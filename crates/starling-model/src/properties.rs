@@ -165,8 +165,8 @@ fn each_once(state: &State) -> bool {
     })
 }
 
-/// A refusal speaks for the membership that it was judged by: if bob is added again, another try of the same
-/// send that is still queued on another node may be stored then.
+/// A refusal speaks for the membership that it was judged by: if bob is added again, another try of the same send
+/// that another node has not looked at until then may be stored.
 fn refused_is_absent(config: &Config, state: &State) -> bool {
     (1..config.ops.len()).all(|op| {
         let Outcome::Refused(head) = state.outcomes[op] else {

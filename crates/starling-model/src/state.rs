@@ -84,6 +84,8 @@ pub(crate) struct Client {
     pub(crate) connection: u8,
     /// Connections by which something was sent that was given up: nothing that came behind it is appended.
     pub(crate) cut_off: Connections,
+    /// Connections of which the nodes know that they have ended.
+    pub(crate) over: Connections,
     /// How far this connection has sent the script.
     pub(crate) sent: u8,
     /// How far any connection has: up to here, what is sent is marked as a retry.
@@ -119,7 +121,8 @@ pub(crate) struct Node {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Held {
     pub(crate) mark: Seq,
-    pub(crate) bob: bool,
+    /// The entry that made bob a member; 0 if he is none.
+    pub(crate) since: Seq,
 }
 
 /// An operation in an actor's hands.
@@ -133,6 +136,8 @@ pub(crate) struct Queued {
     pub(crate) look_up: bool,
     /// The client has sent it before, perhaps to another node.
     pub(crate) retried: bool,
+    /// The membership under which it was first judged, as [`Held::since`].
+    pub(crate) under: Option<Seq>,
     /// The highest place that an insert of it tried; 0 if none did.
     pub(crate) tried: Seq,
     /// When it was last looked up and not found, every place up to here was known to be taken.
@@ -150,6 +155,10 @@ impl Connections {
 
     pub(crate) fn has(self, connection: u8) -> bool {
         self.0 & 1 << connection != 0
+    }
+
+    pub(crate) fn before(connection: u8) -> Self {
+        Self((1 << connection) - 1)
     }
 
     pub(crate) fn add(&mut self, others: Self) {
@@ -208,8 +217,6 @@ pub(crate) enum Phase {
     Idle,
     /// Reads the head before it refuses anything.
     Refuse,
-    /// Looks retries up again before it refuses them.
-    LookAgain,
     Acquire,
     /// Reads the head after the lease.
     Refresh(Hint),

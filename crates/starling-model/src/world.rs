@@ -42,6 +42,7 @@ impl World<'_> {
     pub(crate) fn take(&mut self, action: Action) {
         match action {
             Action::Send { client } => self.send(client),
+            Action::Learn { client } => self.learn(client),
             Action::Step { node } => self.step(node),
             Action::Keep { node } => self.commit(node, true, Reply::Fine, true),
             Action::Land { insert } => self.state.store.land(self.config, insert),

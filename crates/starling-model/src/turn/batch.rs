@@ -61,6 +61,10 @@ impl World<'_> {
             if has_change && !appends {
                 break;
             }
+            if verdict == Verdict::Message && self.outlived_its_membership(&queued, state) {
+                undecided = true;
+                break;
+            }
             if !appends {
                 if self.is_absent_for_good(&queued, held) {
                     let outcome = match verdict {
@@ -82,7 +86,7 @@ impl World<'_> {
             let seq = base + batch.len() as Seq;
             state.mark = seq;
             if let Some(bob) = self.config.membership(queued.op) {
-                state.bob = bob;
+                state.since = if bob { seq } else { 0 };
                 has_change = true;
             }
             queued.tried = queued.tried.max(seq);

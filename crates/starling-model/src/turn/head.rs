@@ -33,10 +33,14 @@ impl World<'_> {
                 let directory = store.directory;
                 let changes = store.changes(self.config, directory.applied, head);
                 let mut news = changes.iter().filter(|(seq, _)| *seq > directory.changed);
-                let bob = news.next_back().map_or(directory.bob, |(_, bob)| *bob);
+                let last = news.next_back().copied();
+                let (seq, bob) = last.unwrap_or((directory.changed, directory.bob));
                 let membership = store.membership(self.config, head);
                 self.node_mut(node).suspect |= directory.applied < membership;
-                Held { mark: head, bob }
+                Held {
+                    mark: head,
+                    since: since(seq, bob),
+                }
             }
         };
         self.node_mut(node).held = Some(held);
@@ -153,6 +157,13 @@ impl World<'_> {
 fn fold(held: Held, changes: &Changes, to: Seq) -> Held {
     Held {
         mark: to,
-        bob: changes.iter().last().map_or(held.bob, |(_, bob)| *bob),
+        since: changes
+            .iter()
+            .last()
+            .map_or(held.since, |(seq, bob)| since(*seq, *bob)),
     }
+}
+
+fn since(seq: Seq, is_member: bool) -> Seq {
+    if is_member { seq } else { 0 }
 }

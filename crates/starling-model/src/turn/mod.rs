@@ -16,7 +16,6 @@ impl World<'_> {
         match self.node(node).phase {
             Phase::Idle => self.begin(node),
             Phase::Refuse => self.refuse_early(node),
-            Phase::LookAgain => self.look_again(node),
             Phase::Acquire => self.acquire(node, Reply::Fine),
             Phase::Refresh(hint) => self.refresh(node, hint),
             Phase::ReApply { .. } => self.reapply(node, Reply::Fine),
@@ -46,6 +45,10 @@ impl World<'_> {
         }
         if actor.held.is_some() {
             self.follow(node);
+            self.note_memberships(node);
+            if self.node(node).queue.is_empty() {
+                return self.end_turn(node);
+            }
             if self.may_proceed(node) {
                 self.node_mut(node).phase = Phase::Acquire;
                 return;

@@ -27,10 +27,10 @@ impl World<'_> {
     pub(super) fn judge(&self, op: OpId, held: Held) -> Verdict {
         let op = self.config.op(op);
         match op.ask {
-            Ask::Message if op.sender == BOB && !held.bob => Verdict::Refuse,
+            Ask::Message if op.sender == BOB && held.since == 0 => Verdict::Refuse,
             Ask::Message => Verdict::Message,
-            Ask::Remove if held.bob => Verdict::Change,
-            Ask::Add if !held.bob => Verdict::Change,
+            Ask::Remove if held.since > 0 => Verdict::Change,
+            Ask::Add if held.since == 0 => Verdict::Change,
             Ask::Create | Ask::Remove | Ask::Add => Verdict::Unchanged,
         }
     }
@@ -77,38 +77,23 @@ impl World<'_> {
     /// The head is read before anything is refused.
     pub(super) fn refuse_early(&mut self, node: usize) {
         let Some(held) = self.read_head(node) else { return };
+        self.note_memberships(node);
+        if self.node(node).queue.is_empty() {
+            return self.end_turn(node);
+        }
         if self.may_proceed(node) {
             self.node_mut(node).phase = Phase::Acquire;
             return;
         }
-        let unseen: Vec<bool> = self
-            .node(node)
-            .queue
-            .iter()
-            .map(|queued| self.is_unseen(queued, held))
-            .collect();
-        if unseen.contains(&true) {
-            for (queued, unseen) in self.node_mut(node).queue.as_mut_slice().iter_mut().zip(unseen) {
-                queued.look_up |= unseen;
-            }
-            self.node_mut(node).phase = Phase::LookAgain;
-            return;
-        }
         self.refuse(node, held);
-    }
-
-    pub(super) fn look_again(&mut self, node: usize) {
-        match (self.look_up(node), self.node(node).held) {
-            (Lookup::Done | Lookup::NotNeeded, Some(held)) => self.refuse(node, held),
-            _ => self.node_mut(node).phase = Phase::Idle,
-        }
     }
 
     fn refuse(&mut self, node: usize, held: Held) {
         let mut rest = List::default();
         let mut changes_ahead = false;
         for queued in self.take_queue(node).iter().copied() {
-            if changes_ahead || queued.tried > 0 || self.is_unseen(&queued, held) {
+            let again = queued.retried && !self.config.lacks(Defect::RetryRefusedUnseen);
+            if changes_ahead || queued.tried > 0 || again {
                 rest.push(queued);
                 continue;
             }
@@ -130,17 +115,40 @@ impl World<'_> {
         }
     }
 
-    /// Whether an earlier try of it, by whichever node, may stand where its lookup did not look: in a place up
-    /// to the change of membership that may refuse it now. After that change no node has tried it.
-    fn is_unseen(&self, queued: &Queued, held: Held) -> bool {
-        queued.retried
-            && queued.absent_as_of < self.state.store.membership(self.config, held.mark)
-            && !self.config.lacks(Defect::RetryRefusedUnseen)
+    /// `Operation::is_absent_for_good`. Where other nodes may have tried it, that is every place up to the head.
+    pub(super) fn is_absent_for_good(&self, queued: &Queued, held: Held) -> bool {
+        let again = queued.retried && !self.config.lacks(Defect::RetryRefusedUnseen);
+        let tried = queued.tried.max(if again { held.mark } else { 0 });
+        tried <= queued.absent_as_of
     }
 
-    /// `Operation::is_absent_for_good`.
-    pub(super) fn is_absent_for_good(&self, queued: &Queued, held: Held) -> bool {
-        queued.tried <= queued.absent_as_of && !self.is_unseen(queued, held)
+    /// `note_memberships`: under which membership what is new in the queue is judged. What came by a connection that
+    /// is over is given up instead.
+    pub(super) fn note_memberships(&mut self, node: usize) {
+        let Some(held) = self.node(node).held else { return };
+        if self.node(node).queue.iter().all(|queued| queued.under.is_some()) {
+            return;
+        }
+        let mut rest = List::default();
+        for mut queued in self.take_queue(node).iter().copied() {
+            if queued.under.is_none() {
+                if self.is_orphaned(&queued) {
+                    self.answer_unknown(queued, self.elsewhere(node));
+                    continue;
+                }
+                let is_bob = self.config.op(queued.op).sender == BOB;
+                queued.under = Some(if is_bob { held.since } else { 1 });
+            }
+            rest.push(queued);
+        }
+        self.node_mut(node).queue = rest;
+    }
+
+    /// Whether its sender has become a member since it was first judged: sent again elsewhere, it may have been
+    /// refused meanwhile.
+    pub(super) fn outlived_its_membership(&self, queued: &Queued, state: Held) -> bool {
+        let is_bob = self.config.op(queued.op).sender == BOB;
+        is_bob && queued.under.is_some_and(|under| under != state.since)
     }
 
     /// An operation's time is up, or nobody can say what becomes of it: it is given up, and what came behind it
