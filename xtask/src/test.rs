@@ -2,10 +2,9 @@
 
 use std::env;
 use std::ffi::{OsStr, OsString};
-use std::process::Stdio;
 
 use anyhow::{Context, Result, bail};
-use starling_cluster::{FAIL_POINTS, TEST_BINARY_VARIABLE, build_tests_and_node, tools_dir, workspace_root};
+use starling_cluster::{FAIL_POINTS, TEST_BINARY_VARIABLE, build_tests_and_node, tools_dir};
 use tokio::process::Command;
 use tokio::time::Instant;
 
@@ -60,12 +59,8 @@ impl Steps {
 }
 
 fn cargo(args: &[&str]) -> Result<Command> {
-    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command
-        .args(args)
-        .current_dir(workspace_root())
-        .env("PATH", path()?)
-        .stdin(Stdio::null());
+    let mut command = starling_cluster::cargo();
+    command.args(args).env("PATH", path()?);
     Ok(command)
 }
 

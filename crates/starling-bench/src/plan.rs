@@ -191,9 +191,11 @@ impl Plan {
                 if system == System::StarlingJson {
                     continue;
                 }
-                let load = self.load(conversations, 3, 3, Pace::InFlight(8));
+                // With all of 1,000 conversations at 8, the yardstick is not done within any sensible time.
+                let in_flight = if conversations > 100 { 1 } else { 8 };
+                let load = self.load(conversations, 3, 3, Pace::InFlight(in_flight));
                 let outcome = systems.run(system, Entrance::Nodes, load).await?;
-                let name = format!("{conversations} x 3 users, 8 in flight: acknowledged/s");
+                let name = format!("{conversations} x 3 users, {in_flight} in flight: acknowledged/s");
                 tell(&name, system, &outcome);
                 report.note(&name, Better::More(None), system, outcome.acknowledged);
             }

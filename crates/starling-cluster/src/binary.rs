@@ -103,17 +103,26 @@ impl Built {
     }
 }
 
+/// Cargo, in the workspace, as if it was started from a shell.
+///
+/// What `cargo run` sets for the program that it runs must not reach the cargo that this program starts: the build
+/// script of `ring` looks at it, and everything behind TLS would be built anew at every change between the two.
+pub fn cargo() -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command
+        .env_remove("CARGO_MANIFEST_DIR")
+        .env_remove("CARGO_MANIFEST_PATH")
+        .current_dir(workspace_root())
+        .stdin(Stdio::null());
+    command
+}
+
 async fn build(args: &[&str]) -> Result<Built> {
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
+    let mut command = cargo();
     command
         .args(["build", "--message-format", "json-render-diagnostics"])
         .args(args);
-    command
-        .current_dir(workspace_root())
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .kill_on_drop(true);
+    command.stderr(Stdio::inherit()).kill_on_drop(true);
     let output = command.output().await.context("cannot run cargo")?;
     if !output.status.success() {
         bail!("`cargo build {}` failed ({})", args.join(" "), output.status);

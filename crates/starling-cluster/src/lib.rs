@@ -35,7 +35,7 @@ mod tools;
 mod wiring;
 
 pub use binary::{
-    FAIL_POINTS, Profile, TEST_BINARY_VARIABLE, build_node, build_release, build_tests_and_node,
+    FAIL_POINTS, Profile, TEST_BINARY_VARIABLE, build_node, build_release, build_tests_and_node, cargo,
     node_with_fail_points,
 };
 pub use cluster::{Cluster, Data};
