@@ -19,6 +19,8 @@ const TRAP: Duration = Duration::from_secs(40);
 pub(super) const DEAD: Duration = Duration::from_secs(15);
 /// More than three times the nodes' lease.
 const STALL: Duration = Duration::from_millis(9_500);
+/// So often at most.
+const STALLS: u32 = 3;
 
 const SIGABRT: i32 = 6;
 
@@ -99,10 +101,29 @@ pub(super) async fn killed(strike: &Strike<'_>) -> Result<Strikes> {
     ))
 }
 
-/// A node stops right after it reserved, others go on without it, and then it inserts what it had built.
+/// A node stops right after it reserved, others go on without it, and then it inserts what it had built. Where it
+/// happened to stop in a conversation in which nobody else said anything meanwhile, it is done again.
 pub(super) async fn holder_stalled(strike: &Strike<'_>) -> Result<Strikes> {
     let node = strike.node();
     let mut chance = strike.chance();
+    let (mut stalls, mut fenced) = (0, 0);
+    while fenced == 0 && stalls < STALLS {
+        stalls += 1;
+        fenced = stall(strike, &mut chance).await?;
+    }
+    // No fence is no strike.
+    Ok(Strikes::new(
+        fenced,
+        format!(
+            "{} stood still for {STALL:?}, {stalls} times; {fenced} of its batches were fenced off",
+            node.id()
+        ),
+    ))
+}
+
+/// One stall. Says how many batches of the node were fenced off after it.
+async fn stall(strike: &Strike<'_>, chance: &mut StdRng) -> Result<u64> {
+    let node = strike.node();
     let passes = chance.random_range(1..10);
     node.terminate(GRACE).await?;
     let armed = strike
@@ -110,7 +131,7 @@ pub(super) async fn holder_stalled(strike: &Strike<'_>) -> Result<Strikes> {
         .topology
         .armed(&format!("after_reserve={passes}*off->1*return(stop)"));
     node.start_with_env(&armed).await?;
-    lure(strike, &mut chance, || node.is_paused()).await?;
+    lure(strike, chance, || node.is_paused()).await?;
     strike.begins();
     sleep(STALL).await;
     if !node.is_paused() {
@@ -128,13 +149,6 @@ pub(super) async fn holder_stalled(strike: &Strike<'_>) -> Result<Strikes> {
                 .rise_of(strike.step.node, &began, "starling_fenced_batches_total");
         fenced > 0
     });
-    // No fence is no strike.
     drop(waited.await);
-    Ok(Strikes::new(
-        fenced,
-        format!(
-            "{} stood still for {STALL:?}; {fenced} of its batches were fenced off",
-            node.id()
-        ),
-    ))
+    Ok(fenced)
 }
