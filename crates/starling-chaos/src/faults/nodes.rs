@@ -101,8 +101,9 @@ pub(super) async fn killed(strike: &Strike<'_>) -> Result<Strikes> {
     ))
 }
 
-/// A node stops right after it reserved, others go on without it, and then it inserts what it had built. Where it
-/// happened to stop in a conversation in which nobody else said anything meanwhile, it is done again.
+/// A node stops with a batch that it has built under its lease, others go on without it, and then it inserts that. (Had
+/// it stopped before it built one, it might rightly give up, when it goes on, what it would have been built of.) Where
+/// nobody else said anything in that conversation meanwhile, it is done again.
 pub(super) async fn holder_stalled(strike: &Strike<'_>) -> Result<Strikes> {
     let node = strike.node();
     let mut chance = strike.chance();
@@ -129,7 +130,7 @@ async fn stall(strike: &Strike<'_>, chance: &mut StdRng) -> Result<u64> {
     let armed = strike
         .stage
         .topology
-        .armed(&format!("after_reserve={passes}*off->1*return(stop)"));
+        .armed(&format!("before_insert={passes}*off->1*return(stop)"));
     node.start_with_env(&armed).await?;
     lure(strike, chance, || node.is_paused()).await?;
     strike.begins();
