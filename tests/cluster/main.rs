@@ -22,5 +22,6 @@ mod keys;
 mod limits;
 mod load;
 mod raw;
+mod receipts;
 mod stage;
 mod talk;

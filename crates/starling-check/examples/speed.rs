@@ -178,6 +178,7 @@ fn state(id: &ConversationId) -> ConversationState {
             role: Role::Admin,
             head: 1,
             delivered: 0,
+            read: 0,
             unread: 0,
             last: None,
         },

@@ -119,7 +119,7 @@ impl ClientRecorder {
                 let via = if wire.sync.is_some() { Via::Sync } else { Via::Live };
                 self.entry(wire.epoch, entry, via);
             }
-            ServerFrame::Event(Event::Error(_)) => {}
+            ServerFrame::Event(Event::Receipts(_) | Event::Error(_)) => {}
             ServerFrame::Reply { id, result } => self.reply(*id, result),
         }
     }

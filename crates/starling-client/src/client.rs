@@ -7,9 +7,10 @@ use std::task::{Context, Poll, ready};
 
 use starling_protocol::limits::MAX_FRAME_BYTES;
 use starling_protocol::{
-    self as protocol, AddMembers, ClientFrame, ClientId, Command, ConversationId, ConversationSummary,
-    Conversations, Create, Delivered, ErrorCode, History, HistoryPage, Join, Kind, Leave, List, Ping,
-    RemoveMember, Reply, Send, Sent, Seq, UserId,
+    self as protocol, AddMembers, AskStatus, ClientFrame, ClientId, Command, ConversationId,
+    ConversationSummary, Conversations, Create, Delivered, EntryStatus, ErrorCode, History, HistoryPage,
+    Join, Kind, Leave, List, ListReceipts, Ping, Read, ReceiptsPage, RemoveMember, Reply, Send, Sent, Seq,
+    UserId,
 };
 use tokio::sync::{Mutex, mpsc, oneshot};
 
@@ -243,8 +244,51 @@ impl Client {
             conversation: conversation.clone(),
             seq,
         };
-        match self.request(Command::Delivered(mark)).await? {
+        self.done(Command::Delivered(mark)).await
+    }
+
+    async fn done(&self, command: Command) -> Result<(), Error> {
+        match self.request(command).await? {
             Reply::Done {} => Ok(()),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Marks everything up to `seq` as read by this user. Never done by the client itself: only the application
+    /// knows what somebody has looked at.
+    ///
+    /// # Errors
+    /// As for [`Self::create`].
+    pub async fn read(&self, conversation: &ConversationId, seq: Seq) -> Result<(), Error> {
+        let mark = Read {
+            conversation: conversation.clone(),
+            seq,
+        };
+        self.done(Command::Read(mark)).await
+    }
+
+    /// A page of the marks of a conversation's members.
+    ///
+    /// # Errors
+    /// As for [`Self::create`].
+    pub async fn receipts(&self, ask: ListReceipts) -> Result<ReceiptsPage, Error> {
+        match self.request(Command::Receipts(ask)).await? {
+            Reply::Receipts(page) => Ok(page),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// What became of one entry, and with whom.
+    ///
+    /// # Errors
+    /// As for [`Self::create`].
+    pub async fn status(&self, conversation: &ConversationId, seq: Seq) -> Result<EntryStatus, Error> {
+        let ask = AskStatus {
+            conversation: conversation.clone(),
+            seq,
+        };
+        match self.request(Command::Status(ask)).await? {
+            Reply::Status(status) => Ok(status),
             other => Err(unexpected(&other)),
         }
     }

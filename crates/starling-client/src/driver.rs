@@ -379,6 +379,7 @@ impl Driver {
                 let need = self.streams.start(state, &mut self.backlog);
                 session.need(need, now);
             }
+            ServerFrame::Event(ServerEvent::Receipts(change)) => self.tell(Event::Receipts(change)),
             ServerFrame::Event(ServerEvent::Ready(ready)) => self.ready(session, ready),
             ServerFrame::Event(ServerEvent::Error(error)) => {
                 warn!(%error, "the server could not read a frame");

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use starling_protocol::{self as protocol, ConversationId, ConversationState, Entry};
+use starling_protocol::{self as protocol, ConversationId, ConversationState, Entry, ReceiptsChange};
 
 /// The next thing that happened, in the order in which the application should apply it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +17,9 @@ pub enum Event {
     Conversation(ConversationState),
     /// This user is no member of the conversation any more. Its entries up to the removal came before this.
     Removed(ConversationId),
+    /// Members' marks have moved. Each is the newest that the node knows; none is replayed after a reconnect
+    /// ([`crate::Client::receipts`] lists them).
+    Receipts(ReceiptsChange),
     /// A node has taken the connection.
     Connected {
         /// The node's name.

@@ -364,6 +364,7 @@ mod tests {
                 role: Role::Member,
                 head: cursor,
                 delivered: 0,
+                read: 0,
                 unread: 0,
                 last: None,
             },

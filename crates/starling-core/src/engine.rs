@@ -12,15 +12,17 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 
+use crate::marks::Urgency;
 use crate::node_message::NodeMessage;
 use crate::ports::{BusEvent, Incarnation, Ports, Unavailable};
 use crate::registration::Registration;
 use crate::session::{Session, execute};
 use crate::shared::Shared;
-use crate::{Outbox, Settings, audit, standing};
+use crate::{Outbox, Settings, audit, receipts, standing};
 
-/// How often lazy marks and the offline index are written.
-const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
+/// Marks that others wait to see are written once in a round of receipts; the offline index, and marks that
+/// nobody waits for, with every so many rounds: once a second.
+const ROUNDS_PER_FLUSH: u32 = 4;
 /// `applied` marks are of use only after a crash, and each is a write: they come with every so many flushes.
 const FLUSHES_PER_APPLIED: u32 = 3;
 /// Messages of other nodes that wait to be taken in; beyond it they are dropped, and heads compared.
@@ -84,6 +86,7 @@ impl Engine {
             tokio::spawn(audit::rotate(shared.clone())).abort_handle(),
             tokio::spawn(audit::look_at_sessions(shared.clone())).abort_handle(),
             tokio::spawn(flush(shared.clone())).abort_handle(),
+            tokio::spawn(receipts::tell(shared.clone())).abort_handle(),
         ];
         Ok(Arc::new(Self {
             shared,
@@ -205,8 +208,8 @@ impl Engine {
             session.close().await;
         }
         shared.offline.flush(shared).await;
-        shared.marks.flush_delivered(shared).await;
         shared.marks.flush_applied(shared).await;
+        shared.receipts.announce(shared).await;
         if let Err(unavailable) = shared.ports.bus.retire(&shared.incarnation()).await {
             tracing::debug!(%unavailable, "liveness left to expire");
         }
@@ -236,6 +239,7 @@ async fn hear(shared: Arc<Shared>, mut events: mpsc::Receiver<BusEvent>, echo: w
                     shared.delivery.offer(&shared, &changes);
                     shared.delivery.heard_head(&shared, &id, seq);
                 }
+                Some(NodeMessage::Receipts(change)) => shared.receipts.heard(&shared, change),
                 Some(NodeMessage::Granted(id)) => shared.sequencer.granted(&id),
                 Some(NodeMessage::Echo(number)) => {
                     echo.send_if_modified(|heard| {
@@ -253,13 +257,19 @@ async fn hear(shared: Arc<Shared>, mut events: mpsc::Receiver<BusEvent>, echo: w
     }
 }
 
-/// Writes lazy marks and the offline index.
+/// Writes lazy marks and the offline index, and announces receipts.
 async fn flush(shared: Arc<Shared>) {
     loop {
         for _ in 0..FLUSHES_PER_APPLIED {
-            sleep(FLUSH_INTERVAL).await;
+            for _ in 1..ROUNDS_PER_FLUSH {
+                sleep(receipts::ROUND).await;
+                shared.marks.flush_members(&shared, Urgency::Soon).await;
+                shared.receipts.announce(&shared).await;
+            }
+            sleep(receipts::ROUND).await;
             shared.offline.flush(&shared).await;
-            shared.marks.flush_delivered(&shared).await;
+            shared.marks.flush_members(&shared, Urgency::Late).await;
+            shared.receipts.announce(&shared).await;
         }
         shared.marks.flush_applied(&shared).await;
     }

@@ -3,7 +3,9 @@
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use starling_protocol::{Codec, ConversationState, Encoded, Entry, Error, Event, Ready, Reply, ServerFrame};
+use starling_protocol::{
+    Codec, ConversationState, Encoded, Entry, Error, Event, Ready, ReceiptsChange, Reply, ServerFrame,
+};
 
 /// A server frame with its encodings. Cheap to share; the bytes are made by whoever needs them first.
 #[derive(Debug)]
@@ -43,6 +45,11 @@ impl SharedFrame {
         Self::new(ServerFrame::Reply { id, result })
     }
 
+    /// A `receipts` event.
+    pub(crate) fn receipts(change: ReceiptsChange) -> Arc<Self> {
+        Self::new(ServerFrame::Event(Event::Receipts(change)))
+    }
+
     /// An `error` event.
     pub fn error(error: Error) -> Arc<Self> {
         Self::new(ServerFrame::Event(Event::Error(error)))
@@ -76,6 +83,7 @@ impl SharedFrame {
     /// What it is counted as in a queue bounded in bytes: an estimate of its encoded size.
     pub fn weight(&self) -> usize {
         const OVERHEAD: usize = 256;
+        const RECEIPT: usize = 96;
         if let Some(bytes) = self.json.get().or(self.msgpack.get()) {
             return OVERHEAD / 4 + bytes.len();
         }
@@ -96,6 +104,15 @@ impl SharedFrame {
                 result: Ok(Reply::Conversations(page)),
                 ..
             } => OVERHEAD + page.conversations.len() * 2 * OVERHEAD,
+            ServerFrame::Event(Event::Receipts(change)) => OVERHEAD + change.members.len() * RECEIPT,
+            ServerFrame::Reply {
+                result: Ok(Reply::Receipts(page)),
+                ..
+            } => OVERHEAD + page.members.len() * RECEIPT,
+            ServerFrame::Reply {
+                result: Ok(Reply::Status(status)),
+                ..
+            } => OVERHEAD + (status.pending.len() + status.delivered.len() + status.read.len()) * RECEIPT,
             _ => OVERHEAD,
         }
     }

@@ -17,6 +17,7 @@ mod offline;
 mod outbox;
 pub mod ports;
 mod rate;
+mod receipts;
 mod registration;
 mod sequencer;
 mod session;

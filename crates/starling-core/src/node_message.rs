@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use starling_protocol::{ConversationId, Entry, Seq};
+use starling_protocol::{ConversationId, Entry, ReceiptsChange, Seq};
 
 /// A message on a node's channel. At most once: each only hastens what comparing heads would find.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +16,8 @@ pub(crate) enum NodeMessage {
     Head(ConversationId, Seq, Vec<Arc<Entry>>),
     /// The lease that this node waits for is handed to it.
     Granted(ConversationId),
+    /// Members' marks have moved, and are stored.
+    Receipts(ReceiptsChange),
     /// The node's own echo, for the readiness probe.
     Echo(u64),
 }

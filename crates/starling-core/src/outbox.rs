@@ -61,6 +61,16 @@ impl Outbox {
         self.push_each(frames.iter().cloned());
     }
 
+    /// Queues a frame that may be done without, where half of the bound is free; otherwise drops it. So signals
+    /// never cost anyone his connection.
+    pub(crate) fn push_if_roomy(&self, frame: &Arc<SharedFrame>) {
+        if self.is_roomy_with(frame.weight()) {
+            self.push(frame.clone());
+        } else {
+            metrics::counter!("starling_signals_dropped_total", "reason" => "slow").increment(1);
+        }
+    }
+
     fn push_each(&self, frames: impl Iterator<Item = Arc<SharedFrame>>) {
         let mut state = self.state.lock();
         if state.closed.is_some() {

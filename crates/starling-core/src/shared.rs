@@ -14,6 +14,7 @@ use crate::marks::Marks;
 use crate::offline::OfflineIndexer;
 use crate::ports::{Incarnation, LeaseToken, Ports};
 use crate::rate::SendAllowance;
+use crate::receipts::Receipts;
 use crate::registration::Registration;
 use crate::sequencer::{Sequencer, Writer};
 use crate::session::Sessions;
@@ -32,6 +33,7 @@ pub(crate) struct Shared {
     pub(crate) sessions: Sessions,
     pub(crate) users: Users,
     pub(crate) marks: Marks,
+    pub(crate) receipts: Receipts,
     pub(crate) offline: OfflineIndexer,
     pub(crate) allowance: SendAllowance,
     pub(crate) registration: Registration,
@@ -50,6 +52,7 @@ impl Shared {
             sessions: Sessions::default(),
             users: Users::default(),
             marks: Marks::default(),
+            receipts: Receipts::default(),
             offline: OfflineIndexer::default(),
             allowance: SendAllowance::default(),
             registration: Registration::default(),

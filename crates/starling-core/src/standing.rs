@@ -15,7 +15,7 @@ use crate::sequencer::read_range;
 pub(crate) enum Standing {
     Member {
         role: Role,
-        delivered: Seq,
+        marks: MemberMarks,
         /// Seq of the entry that began the membership.
         since: Seq,
     },
@@ -24,6 +24,22 @@ pub(crate) enum Standing {
         left: Seq,
     },
     Stranger,
+}
+
+/// How far a member has a log, and how far he has read it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct MemberMarks {
+    pub(crate) delivered: Seq,
+    pub(crate) read: Seq,
+}
+
+impl From<&MemberRecord> for MemberMarks {
+    fn from(member: &MemberRecord) -> Self {
+        Self {
+            delivered: member.delivered,
+            read: member.read,
+        }
+    }
 }
 
 /// A conversation's head with a user's standing there.
@@ -84,7 +100,7 @@ fn standing_of(member: &MemberRecord) -> Standing {
     match member.left {
         None => Standing::Member {
             role: member.role,
-            delivered: member.delivered,
+            marks: member.into(),
             since: member.changed,
         },
         Some(left) => Standing::Former { left },
@@ -122,7 +138,10 @@ fn fold(standing: &mut Standing, entry: &Entry, user: &UserId) {
     if let Some(role) = role {
         *standing = Standing::Member {
             role,
-            delivered: entry.seq - 1,
+            marks: MemberMarks {
+                delivered: entry.seq - 1,
+                read: entry.seq - 1,
+            },
             since: entry.seq,
         };
     }
@@ -144,10 +163,10 @@ pub(crate) async fn list(ports: &Ports, memberships: &[MemberRecord]) -> Result<
         .collect();
     let places: Vec<_> = memberships
         .iter()
-        .filter(|member| member.delivered > 0)
-        .map(|member| (member.conversation.clone(), member.delivered))
+        .filter(|member| member.read > 0)
+        .map(|member| (member.conversation.clone(), member.read))
         .collect();
-    let (records, heads, delivered) = futures::future::try_join3(
+    let (records, heads, read) = futures::future::try_join3(
         ports.directory.conversations(&ids),
         ports.log.heads(&ids),
         ports.log.at(&places),
@@ -161,7 +180,7 @@ pub(crate) async fn list(ports: &Ports, memberships: &[MemberRecord]) -> Result<
         .into_iter()
         .map(|head| (head.conversation.clone(), head))
         .collect();
-    let messages: HashMap<_, _> = delivered
+    let messages: HashMap<_, _> = read
         .into_iter()
         .map(|entry| (entry.conversation.clone(), entry.messages))
         .collect();
@@ -170,18 +189,18 @@ pub(crate) async fn list(ports: &Ports, memberships: &[MemberRecord]) -> Result<
         let head = heads.remove(&member.conversation)?;
         let seen = messages.get(&member.conversation).copied().unwrap_or(0);
         Some(Listed {
-            summary: summary(&record, member.role, member.delivered, head, seen),
+            summary: summary(&record, member.role, member.into(), head, seen),
             changed: member.changed,
         })
     });
     Ok(listed.collect())
 }
 
-/// A conversation as a member sees it; `seen` is the count of messages at his delivered mark.
+/// A conversation as a member sees it; `seen` is the count of messages at his read mark.
 pub(crate) fn summary(
     record: &ConversationRecord,
     role: Role,
-    delivered: Seq,
+    marks: MemberMarks,
     head: Arc<Entry>,
     seen: u64,
 ) -> ConversationSummary {
@@ -192,7 +211,8 @@ pub(crate) fn summary(
         open: record.open,
         role,
         head: head.seq,
-        delivered,
+        delivered: marks.delivered,
+        read: marks.read,
         unread: head.messages.saturating_sub(seen),
         last: Some(head),
     }
@@ -200,11 +220,11 @@ pub(crate) fn summary(
 
 /// One conversation as a user sees it.
 pub(crate) async fn summary_of(ports: &Ports, seen: Seen) -> Result<ConversationSummary, Error> {
-    let Standing::Member { role, delivered, .. } = seen.standing else {
+    let Standing::Member { role, marks, .. } = seen.standing else {
         return Err(not_a_member());
     };
-    let place = [(seen.record.id.clone(), delivered)];
-    let messages = match delivered {
+    let place = [(seen.record.id.clone(), marks.read)];
+    let messages = match marks.read {
         0 => 0,
         _ => ports
             .log
@@ -213,7 +233,7 @@ pub(crate) async fn summary_of(ports: &Ports, seen: Seen) -> Result<Conversation
             .first()
             .map_or(0, |entry| entry.messages),
     };
-    Ok(summary(&seen.record, role, delivered, seen.head, messages))
+    Ok(summary(&seen.record, role, marks, seen.head, messages))
 }
 
 /// The members of a conversation.

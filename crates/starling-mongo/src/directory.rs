@@ -6,7 +6,7 @@ use futures::TryStreamExt;
 use mongodb::error::{Error, ErrorKind, WriteFailure};
 use mongodb::options::{Hint, ReadConcern};
 use serde::{Deserialize, Serialize};
-use starling_core::ports::{ConversationRecord, Directory, Effect, MemberRecord, Unavailable};
+use starling_core::ports::{ConversationRecord, Directory, Effect, MarksRaised, MemberRecord, Unavailable};
 use starling_protocol::{ConversationId, Kind, Role, Seq, UserId};
 
 use crate::Mongo;
@@ -51,6 +51,9 @@ pub(crate) struct MemberDocument {
     changed: u64,
     left: u64,
     delivered: u64,
+    /// Absent in records of before there were such marks.
+    #[serde(default)]
+    read: u64,
 }
 
 impl From<MemberDocument> for MemberRecord {
@@ -62,6 +65,7 @@ impl From<MemberDocument> for MemberRecord {
             changed: stored.changed,
             left: (stored.left != 0).then_some(stored.left),
             delivered: stored.delivered,
+            read: stored.read,
         }
     }
 }
@@ -153,6 +157,33 @@ impl Directory for Mongo {
         .await
     }
 
+    async fn members_after(
+        &self,
+        conversation: &ConversationId,
+        after: Option<&UserId>,
+        limit: usize,
+    ) -> Result<Vec<MemberRecord>, Unavailable> {
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
+        call_or_unavailable("members_after", self.settings.read_timeout, async {
+            let mut filter = doc! { "conversation": conversation.as_str(), "left": 0_i64 };
+            if let Some(after) = after {
+                filter.insert("user", doc! { "$gt": after.as_str() });
+            }
+            let cursor = self
+                .members
+                .find(filter)
+                .sort(doc! { "user": 1 })
+                .limit(i64::try_from(limit).unwrap_or(i64::MAX))
+                .batch_size(BATCH)
+                .hint(Hint::Name(CONVERSATION_USER.to_owned()))
+                .await?;
+            Ok(cursor.map_ok(MemberRecord::from).try_collect().await?)
+        })
+        .await
+    }
+
     async fn member(
         &self,
         conversation: &ConversationId,
@@ -222,12 +253,12 @@ impl Directory for Mongo {
         .await
     }
 
-    async fn mark_delivered(&self, marks: &[(ConversationId, UserId, Seq)]) -> Result<(), Unavailable> {
+    async fn raise_marks(&self, marks: &[MarksRaised]) -> Result<(), Unavailable> {
         if marks.is_empty() {
             return Ok(());
         }
-        let work = effects::mark_delivered(self, marks);
-        call_or_unavailable("mark_delivered", self.settings.write_timeout, work).await
+        let work = effects::raise_marks(self, marks);
+        call_or_unavailable("raise_marks", self.settings.write_timeout, work).await
     }
 
     /// Reads first: users connect far more often than they are new or renamed, and a read is cheaper than a write

@@ -10,7 +10,7 @@
 //! not commands that are handed to it.
 
 use bson::{Bson, Document, doc};
-use starling_core::ports::{ConversationRecord, Effect};
+use starling_core::ports::{ConversationRecord, Effect, MarksRaised};
 use starling_core::{defect, planted};
 use starling_protocol::{ConversationId, Role, Seq, UserId};
 
@@ -61,15 +61,14 @@ pub(crate) async fn mark_applied(mongo: &Mongo, marks: &[(ConversationId, Seq)])
     .await
 }
 
-/// Raises `delivered` of present members. For a majority to hold: a device that was told that its mark is kept
-/// does not send it again.
-pub(crate) async fn mark_delivered(
-    mongo: &Mongo,
-    marks: &[(ConversationId, UserId, Seq)],
-) -> Result<(), CallError> {
-    let statements = marks.iter().map(|(conversation, user, seq)| {
-        let query = doc! { "conversation": conversation.as_str(), "user": user.as_str(), "left": 0_i64 };
-        Ok(doc! { "q": query, "u": { "$max": { "delivered": number(*seq)? } } })
+/// Raises the marks of present members. For a majority to hold: a device that was told that its mark is kept
+/// does not send it again, and what others are told of it must not go back.
+pub(crate) async fn raise_marks(mongo: &Mongo, marks: &[MarksRaised]) -> Result<(), CallError> {
+    let statements = marks.iter().map(|raised| {
+        let (conversation, user) = (raised.conversation.as_str(), raised.user.as_str());
+        let query = doc! { "conversation": conversation, "user": user, "left": 0_i64 };
+        let marks = doc! { "delivered": number(raised.delivered)?, "read": number(raised.read)? };
+        Ok(doc! { "q": query, "u": { "$max": marks } })
     });
     update(mongo, "members", statements.collect::<Result<_, CallError>>()?).await
 }
@@ -99,6 +98,7 @@ fn set_member(
         "role": constant(&role)?,
         "left": 0_i64,
         "delivered": { "$max": ["$delivered", owed_from] },
+        "read": { "$max": ["$read", owed_from] },
     };
     guarded(conversation, user, seq, change)
 }
@@ -109,6 +109,7 @@ fn end_member(conversation: &ConversationId, user: &UserId, seq: Seq) -> Result<
         "role": { "$ifNull": ["$role", constant(&Role::Member)?] },
         "left": number(seq)?,
         "delivered": { "$ifNull": ["$delivered", 0_i64] },
+        "read": { "$ifNull": ["$read", 0_i64] },
     };
     guarded(conversation, user, seq, change)
 }

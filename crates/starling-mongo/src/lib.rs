@@ -20,7 +20,7 @@
 //! |---|---|---|
 //! | `entries` | `_id` ObjectId · `conversation` · `seq` · `sender`? · `client_id`? · `lamport` · `at` (ms) · `messages` · `membership` · `body` `{variant: {…}}` | `conversation_seq` unique {conversation, seq}; `conversation_sender_client_id` unique {conversation, sender, client_id} where `client_id` exists |
 //! | `conversations` | `_id` conversation id · `kind` · `name`? · `open` · `created_by` · `created_at` (ms) · `applied` | |
-//! | `members` | `_id` ObjectId · `conversation` · `user` · `role` · `changed` · `left` (0: present) · `delivered` | `conversation_user` unique {conversation, user}; `user_present` {user, conversation} where `left` is 0 |
+//! | `members` | `_id` ObjectId · `conversation` · `user` · `role` · `changed` · `left` (0: present) · `delivered` · `read` | `conversation_user` unique {conversation, user}; `user_present` {user, conversation} where `left` is 0 |
 //! | `users` | `_id` user id · `name`? · `created_at` (ms) | |
 //!
 //! Numbers are 64 bit integers. On a sharded cluster `entries` and `members` take the shard key

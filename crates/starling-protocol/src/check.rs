@@ -1,8 +1,8 @@
 //! Bounds of a command's fields, the same for every way in (WebSocket, REST).
 
 use crate::limits::{
-    MAX_CURSORS, MAX_HISTORY_LIMIT, MAX_LIST_LIMIT, MAX_MEMBERS_PER_COMMAND, MAX_NAME_CHARS, MAX_TEXT_CHARS,
-    MAX_TOKEN_BYTES,
+    MAX_CURSORS, MAX_HISTORY_LIMIT, MAX_LIST_LIMIT, MAX_MEMBERS_PER_COMMAND, MAX_NAME_CHARS,
+    MAX_RECEIPTS_LIMIT, MAX_TEXT_CHARS, MAX_TOKEN_BYTES,
 };
 use crate::{Command, Error, ErrorCode};
 
@@ -38,7 +38,17 @@ impl Command {
             Self::Send(send) => visible("text", &send.text, MAX_TEXT_CHARS),
             Self::History(history) => page(history.limit, MAX_HISTORY_LIMIT),
             Self::List(list) => page(list.limit, MAX_LIST_LIMIT),
-            Self::Join(_) | Self::Leave(_) | Self::Remove(_) | Self::Delivered(_) | Self::Ping(_) => Ok(()),
+            Self::Receipts(receipts) => page(receipts.limit, MAX_RECEIPTS_LIMIT),
+            Self::Status(status) if status.seq == 0 => {
+                Err(Error::new(ErrorCode::Invalid, "`seq` must be 1 at least"))
+            }
+            Self::Join(_)
+            | Self::Leave(_)
+            | Self::Remove(_)
+            | Self::Delivered(_)
+            | Self::Read(_)
+            | Self::Status(_)
+            | Self::Ping(_) => Ok(()),
         }
     }
 }

@@ -30,6 +30,12 @@ pub enum Command {
     History(History),
     /// I have everything up to here.
     Delivered(Delivered),
+    /// I have read everything up to here.
+    Read(Read),
+    /// A page of the members' marks.
+    Receipts(ListReceipts),
+    /// What became of one entry.
+    Status(AskStatus),
     /// A page of my conversations.
     List(List),
     /// Are you there?
@@ -50,6 +56,9 @@ macro_rules! for_each_command {
             "send" Send(crate::Send),
             "history" History(crate::History),
             "delivered" Delivered(crate::Delivered),
+            "read" Read(crate::Read),
+            "receipts" Receipts(crate::ListReceipts),
+            "status" Status(crate::AskStatus),
             "list" List(crate::List),
             "ping" Ping(crate::Ping),
         }
@@ -189,6 +198,41 @@ pub struct Delivered {
     /// Which conversation.
     pub conversation: ConversationId,
     /// The last entry that the client has.
+    pub seq: Seq,
+}
+
+/// Marks everything up to `seq` as read by this user, and as delivered. Never goes back; a mark past the head is
+/// refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Read {
+    /// Which conversation.
+    pub conversation: ConversationId,
+    /// The last entry that the user has seen.
+    pub seq: Seq,
+}
+
+/// Asks for a page of the members' marks, by user.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListReceipts {
+    /// Which conversation.
+    pub conversation: ConversationId,
+    /// The last user of the page before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<UserId>,
+    /// 1 to 200 members, 50 if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+}
+
+/// Asks what became of one entry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AskStatus {
+    /// Which conversation.
+    pub conversation: ConversationId,
+    /// Which entry.
     pub seq: Seq,
 }
 

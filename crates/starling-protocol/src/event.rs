@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ConversationSummary, Entry, Error, Seq, UserId};
+use crate::{ConversationSummary, Entry, Error, ReceiptsChange, Seq, UserId};
 
 /// A frame without id; its tag is the frame's only key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +16,8 @@ pub enum Event {
     Conversation(ConversationState),
     /// The next entry of a conversation's stream.
     Entry(Arc<Entry>),
+    /// Members' marks have moved.
+    Receipts(ReceiptsChange),
     /// A frame could not be read so far that its id is known.
     Error(Error),
 }

@@ -199,6 +199,7 @@ impl<'de> Deserialize<'de> for ServerFrame {
             ready: Option<crate::Ready>,
             conversation: Option<crate::ConversationState>,
             entry: Option<std::sync::Arc<crate::Entry>>,
+            receipts: Option<crate::ReceiptsChange>,
         }
         let flat = Flat::deserialize(deserializer)?;
         Ok(match flat {
@@ -225,6 +226,10 @@ impl<'de> Deserialize<'de> for ServerFrame {
                 conversation: Some(state),
                 ..
             } => Self::Event(Event::Conversation(state)),
+            Flat {
+                receipts: Some(receipts),
+                ..
+            } => Self::Event(Event::Receipts(receipts)),
             Flat {
                 ready: Some(ready), ..
             } => Self::Event(Event::Ready(ready)),

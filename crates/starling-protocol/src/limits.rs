@@ -24,6 +24,12 @@ pub const DEFAULT_HISTORY_LIMIT: u32 = 50;
 pub const MAX_LIST_LIMIT: u32 = 200;
 /// Conversations in a page of the list that names no limit.
 pub const DEFAULT_LIST_LIMIT: u32 = 50;
+/// Members in one page of receipts.
+pub const MAX_RECEIPTS_LIMIT: u32 = 200;
+/// Members in a page of receipts that names no limit.
+pub const DEFAULT_RECEIPTS_LIMIT: u32 = 50;
+/// Members of a conversation that tells of receipts; a larger one only keeps the marks.
+pub const MAX_RECEIPTS_MEMBERS: usize = 1_000;
 /// How far a client's Lamport stamp may be ahead of its conversation's clock.
 pub const MAX_LAMPORT_LEAD: u64 = 1 << 20;
 /// Bytes of an access token.

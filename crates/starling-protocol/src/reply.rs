@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ClientId, ConversationId, Entry, Error, Kind, Role, Seq};
+use crate::{ClientId, ConversationId, Entry, EntryStatus, Error, Kind, ReceiptsPage, Role, Seq};
 
 /// The value of `ok`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,7 +21,11 @@ pub enum Reply {
     History(HistoryPage),
     /// To `list`.
     Conversations(Conversations),
-    /// To `auth` and `delivered`.
+    /// To `receipts`.
+    Receipts(ReceiptsPage),
+    /// To `status`.
+    Status(EntryStatus),
+    /// To `auth`, `delivered` and `read`.
     Done {},
     /// To `ping`.
     Pong {
@@ -70,6 +74,10 @@ pub struct ConversationSummary {
     /// Seq up to which this user has marked it delivered.
     #[cfg_attr(feature = "openapi", schema(value_type = u64))]
     pub delivered: Seq,
+    /// Seq up to which this user has marked it read, or of his own last message.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(value_type = u64))]
+    pub read: Seq,
     /// Messages after that mark.
     pub unread: u64,
     /// The last entry.

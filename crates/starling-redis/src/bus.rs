@@ -11,7 +11,7 @@ use starling_protocol::ConversationId;
 use tokio::sync::mpsc;
 
 use crate::client::millis;
-use crate::scripts::JOIN_ROUTE;
+use crate::scripts::{ANNOUNCE, JOIN_ROUTE};
 use crate::{Redis, keys};
 
 /// How many commands of one call are in flight at once.
@@ -72,6 +72,19 @@ impl Bus for Redis {
         });
         try_join_all(publish).await?;
         Ok(())
+    }
+
+    async fn announce(
+        &self,
+        conversation: &ConversationId,
+        payload: Bytes,
+        own: &Incarnation,
+    ) -> Result<(), Unavailable> {
+        let args: Vec<Value> = vec![payload.into(), own.as_str().into()];
+        let keys = vec![keys::route(conversation)];
+        Ok(self
+            .script("announce", conversation, &ANNOUNCE, keys, args)
+            .await?)
     }
 
     async fn join_routes(

@@ -45,7 +45,7 @@ pub(crate) fn rate(id: &UserId) -> Key {
     format!("rate:{{{id}}}").into()
 }
 
-/// The channel of a node. `commit.lua` builds the same name.
+/// The channel of a node. `commit.lua` and `announce.lua` build the same name.
 pub(crate) fn node(incarnation: &Incarnation) -> String {
     format!("node:{{{incarnation}}}")
 }

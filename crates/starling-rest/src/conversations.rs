@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use starling_protocol::{
     Command, ConversationId, ConversationSummary, Conversations, Create, Delivered, Join, Leave, List,
-    Member, Reply, Sent, Seq,
+    Member, Read, Reply, Sent, Seq,
 };
 use utoipa::{IntoParams, ToSchema};
 
@@ -185,6 +185,30 @@ pub(crate) async fn delivered(
         }),
     )
     .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Marks everything up to an entry as read by the caller, and as delivered.
+///
+/// The mark never goes back: a lower one than there is changes nothing. Unread counts start after it.
+#[utoipa::path(
+    put, path = "/v1/conversations/{id}/read", tag = "entries", operation_id = "mark_read",
+    security(("token" = [])),
+    params(InConversation),
+    request_body(content = Mark, example = json!({"seq": 4})),
+    responses((status = 204, description = "The mark is there, or further on."), MarkErrors)
+)]
+pub(crate) async fn mark_read(
+    State(rest): State<Arc<Rest>>,
+    caller: Caller,
+    InConversation { id }: InConversation,
+    Body(Mark { seq }): Body<Mark>,
+) -> Result<StatusCode, ApiError> {
+    let read = Read {
+        conversation: id,
+        seq,
+    };
+    rest.execute(&caller, Command::Read(read)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use starling_protocol::{
-    Body, ClientId, ConversationId, ConversationSummary, Conversations, Create, Entry, HistoryPage, Kind,
-    Member, Role, Sent, UserId,
+    Body, ClientId, ConversationId, ConversationSummary, Conversations, Create, DeliveryStatus, Entry,
+    EntryStatus, HistoryPage, Kind, Member, Receipt, ReceiptsPage, Role, Sent, UserId,
 };
 
 use crate::conversations::ConversationDetails;
@@ -51,6 +51,7 @@ pub(crate) fn summary() -> Option<ConversationSummary> {
         role: Role::Admin,
         head: 2,
         delivered: 1,
+        read: 1,
         unread: 1,
         last: Some(Arc::new(message()?)),
     })
@@ -87,6 +88,30 @@ pub(crate) fn history() -> Option<HistoryPage> {
     Some(HistoryPage {
         entries: vec![Arc::new(created), Arc::new(message()?)],
         more: false,
+    })
+}
+
+pub(crate) fn receipts() -> ReceiptsPage {
+    let members = users(&["alice", "bob"])
+        .into_iter()
+        .zip([(4, 4), (3, 2)])
+        .map(|(user, (delivered, read))| Receipt {
+            user,
+            delivered,
+            read,
+        })
+        .collect();
+    ReceiptsPage { members, next: None }
+}
+
+pub(crate) fn status() -> Option<EntryStatus> {
+    Some(EntryStatus {
+        conversation: conversation()?,
+        seq: 2,
+        status: DeliveryStatus::Delivered,
+        pending: vec![],
+        delivered: users(&["carol"]),
+        read: users(&["bob"]),
     })
 }
 

@@ -5,7 +5,7 @@ use axum::extract::{FromRequest, FromRequestParts, Json, Path, Query, Request};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
-use starling_protocol::{ConversationId, ErrorCode, InvalidId, UserId};
+use starling_protocol::{ConversationId, ErrorCode, InvalidId, Seq, UserId};
 use utoipa::IntoParams;
 
 use crate::error::ApiError;
@@ -98,6 +98,31 @@ impl<S: Send + Sync> FromRequestParts<S> for MemberOf {
         Ok(Self {
             id: ConversationId::new(id).map_err(bad_id)?,
             user: UserId::new(user).map_err(bad_id)?,
+        })
+    }
+}
+
+/// `/v1/conversations/{id}/entries/{seq}/…`
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(crate) struct EntryOf {
+    /// Which conversation.
+    pub(crate) id: ConversationId,
+    /// Which entry.
+    #[param(value_type = u64, minimum = 1)]
+    pub(crate) seq: Seq,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for EntryOf {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let path = Path::<(String, String)>::from_request_parts(parts, state).await;
+        let Path((id, seq)) = path.map_err(not_utf8)?;
+        let seq = seq.parse();
+        Ok(Self {
+            id: ConversationId::new(id).map_err(bad_id)?,
+            seq: seq.map_err(|_| ApiError::new(ErrorCode::Invalid, "`seq` must be a number, 1 at least"))?,
         })
     }
 }

@@ -16,6 +16,7 @@ mod observe;
 mod openapi;
 mod probes;
 mod readiness;
+mod receipts;
 mod rest;
 
 pub use openapi::openapi;

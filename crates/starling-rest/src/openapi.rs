@@ -118,6 +118,10 @@ error_sets! {
         Malformed Invalid TooLarge Unauthenticated Forbidden NotAMember UnknownConversation Unavailable
         Unknown Internal
     } Malformed;
+    /// Of asking what became of an entry.
+    StatusErrors {
+        Malformed Invalid CursorAhead Unauthenticated Forbidden NotAMember UnknownConversation Unavailable Internal
+    };
     /// Of setting a mark.
     MarkErrors {
         Malformed Invalid TooLarge CursorAhead Unauthenticated NotAMember UnknownConversation Unavailable Internal

@@ -17,7 +17,7 @@ use utoipa_axum::routes;
 
 use crate::error::ApiError;
 use crate::readiness::Readiness;
-use crate::{conversations, entries, members, observe, openapi, probes};
+use crate::{conversations, entries, members, observe, openapi, probes, receipts};
 
 /// Renders the node's metrics in Prometheus' text format.
 pub type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;
@@ -121,10 +121,13 @@ pub(crate) fn routes() -> OpenApiRouter<Arc<Rest>> {
         .routes(routes!(conversations::join))
         .routes(routes!(conversations::leave))
         .routes(routes!(conversations::delivered))
+        .routes(routes!(conversations::mark_read))
         .routes(routes!(members::add))
         .routes(routes!(members::remove))
         .routes(routes!(entries::send))
         .routes(routes!(entries::history))
+        .routes(routes!(receipts::list))
+        .routes(routes!(receipts::status))
         .routes(routes!(probes::health))
         .routes(routes!(probes::alive))
         .routes(routes!(probes::ready))

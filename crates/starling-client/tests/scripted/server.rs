@@ -253,6 +253,7 @@ pub(crate) fn state(conversation: &str, cursor: Seq) -> ConversationState {
         role: Role::Member,
         head: cursor,
         delivered: 0,
+        read: 0,
         unread: 0,
         last: None,
     };

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use starling_protocol::{Body, Entry, HeadMark, Seq};
+use starling_protocol::{Body, Entry, HeadMark, ReceiptsChange, Seq};
 use tokio::time::Instant;
 
+use super::told::Told;
 use crate::SharedFrame;
 use crate::session::Session;
 
@@ -24,6 +25,8 @@ pub(crate) struct Hub {
     ring_bytes: usize,
     early: BTreeMap<Seq, Arc<Entry>>,
     sessions: Vec<Arc<Session>>,
+    /// What the sessions were told of members' marks, so that none is told twice or goes back (I9).
+    told: Told,
     pub(crate) filling: bool,
     pub(crate) active: Instant,
 }
@@ -51,6 +54,7 @@ impl Hub {
             ring_bytes: 0,
             early: BTreeMap::new(),
             sessions: Vec::new(),
+            told: Told::default(),
             filling: false,
             active: Instant::now(),
         }
@@ -181,6 +185,19 @@ impl Hub {
             self.sessions.push(session.clone());
         }
         Attach::Attached
+    }
+
+    /// Tells the sessions which marks have moved. They are members as of where the stream stands (I10).
+    pub(crate) fn tell_receipts(&mut self, change: ReceiptsChange) {
+        if let Some(news) = self.told.news(change) {
+            self.tell(&SharedFrame::receipts(news));
+        }
+    }
+
+    fn tell(&self, frame: &Arc<SharedFrame>) {
+        for session in &self.sessions {
+            session.outbox().push_if_roomy(frame);
+        }
     }
 
     pub(crate) fn detach(&mut self, session: &Session) {

@@ -4,13 +4,14 @@
 //! [`Delivery::offer`]; a gap is filled from the log before anything later goes out.
 
 mod hub;
+mod told;
 
 use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use starling_protocol::{ConversationId, Entry, HeadMark, Seq};
+use starling_protocol::{ConversationId, Entry, HeadMark, ReceiptsChange, Seq};
 use tokio::time::{Instant, sleep};
 
 pub(crate) use hub::{Attach, Hub, ends};
@@ -163,6 +164,13 @@ impl Delivery {
     pub(crate) fn detach(&self, id: &ConversationId, session: &Session) {
         if let Some(hub) = self.hub(id) {
             hub.lock().detach(session);
+        }
+    }
+
+    /// Tells the sessions that follow a conversation which marks have moved in it.
+    pub(crate) fn tell_receipts(&self, change: ReceiptsChange) {
+        if let Some(hub) = self.hub(&change.conversation) {
+            hub.lock().tell_receipts(change);
         }
     }
 

@@ -236,6 +236,21 @@ impl Bus for MemoryNode {
             .await
     }
 
+    async fn announce(
+        &self,
+        conversation: &ConversationId,
+        payload: Bytes,
+        own: &Incarnation,
+    ) -> Result<(), Unavailable> {
+        self.call(|state, _| {
+            let route = state.keys.route(conversation);
+            for node in route.iter().filter(|node| *node != own) {
+                state.subscribers.publish(node, &payload);
+            }
+        })
+        .await
+    }
+
     async fn join_routes(
         &self,
         conversations: &[ConversationId],

@@ -8,7 +8,7 @@ use starling_protocol::{ConversationId, Seq, UserId};
 use super::faults::{ApplyFault, pause};
 use super::replicas::Write;
 use super::store::MemoryStore;
-use crate::ports::{ConversationRecord, Directory, Effect, MemberRecord, Unavailable};
+use crate::ports::{ConversationRecord, Directory, Effect, MarksRaised, MemberRecord, Unavailable};
 
 #[async_trait]
 impl Directory for MemoryStore {
@@ -40,6 +40,21 @@ impl Directory for MemoryStore {
     async fn members(&self, conversation: &ConversationId) -> Result<Vec<MemberRecord>, Unavailable> {
         self.reading(|data| data.tables.members(conversation).cloned().collect())
             .await
+    }
+
+    async fn members_after(
+        &self,
+        conversation: &ConversationId,
+        after: Option<&UserId>,
+        limit: usize,
+    ) -> Result<Vec<MemberRecord>, Unavailable> {
+        self.reading(|data| {
+            let members = data.tables.members(conversation);
+            let present = members.filter(|member| member.left.is_none());
+            let page = present.filter(|member| after.is_none_or(|after| member.user > *after));
+            page.take(limit).cloned().collect()
+        })
+        .await
     }
 
     async fn member(
@@ -107,10 +122,10 @@ impl Directory for MemoryStore {
         .await
     }
 
-    async fn mark_delivered(&self, marks: &[(ConversationId, UserId, Seq)]) -> Result<(), Unavailable> {
+    async fn raise_marks(&self, marks: &[MarksRaised]) -> Result<(), Unavailable> {
         self.writing(|replicas, _| {
-            for (conversation, user, seq) in marks {
-                replicas.write(Write::Delivered(conversation.clone(), user.clone(), *seq));
+            for raised in marks {
+                replicas.write(Write::Marks(raised.clone()));
             }
         })
         .await

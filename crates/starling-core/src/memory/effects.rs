@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use starling_protocol::{ConversationId, Role, Seq, UserId};
 
-use crate::ports::{ConversationRecord, Effect, MemberRecord};
+use crate::ports::{ConversationRecord, Effect, MarksRaised, MemberRecord};
 use crate::{defect, planted};
 
 /// Conversations, members and users.
@@ -87,7 +87,9 @@ impl Tables {
                 if let Some(record) = self.guarded(conversation, user, *seq) {
                     record.role = *role;
                     record.left = None;
-                    record.delivered = record.delivered.max(seq.saturating_sub(1));
+                    let owed_from = seq.saturating_sub(1);
+                    record.delivered = record.delivered.max(owed_from);
+                    record.read = record.read.max(owed_from);
                 }
             }
             Effect::EndMember {
@@ -108,13 +110,14 @@ impl Tables {
         }
     }
 
-    pub(super) fn mark_delivered(&mut self, conversation: &ConversationId, user: &UserId, seq: Seq) {
+    pub(super) fn raise_marks(&mut self, raised: &MarksRaised) {
         let record = self
             .members
-            .get_mut(conversation)
-            .and_then(|members| members.get_mut(user));
+            .get_mut(&raised.conversation)
+            .and_then(|members| members.get_mut(&raised.user));
         if let Some(record) = record.filter(|record| record.left.is_none()) {
-            record.delivered = record.delivered.max(seq);
+            record.delivered = record.delivered.max(raised.delivered);
+            record.read = record.read.max(raised.read);
         }
     }
 
@@ -135,6 +138,7 @@ impl Tables {
             changed: 0,
             left: None,
             delivered: 0,
+            read: 0,
         });
         if record.changed >= seq && !planted(defect::EFFECTS_UNGUARDED) {
             return None;

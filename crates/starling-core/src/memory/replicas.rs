@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::effects::Tables;
 use super::store::StoreCounts;
-use crate::ports::Effect;
+use crate::ports::{Effect, MarksRaised};
 use crate::{defect, planted};
 
 /// All data of the store, in two states.
@@ -40,7 +40,7 @@ pub(super) enum Write {
     Entry(Arc<Entry>),
     Effect(Effect),
     Applied(ConversationId, Seq),
-    Delivered(ConversationId, UserId, Seq),
+    Marks(MarksRaised),
     User(UserId, Option<String>),
 }
 
@@ -184,9 +184,7 @@ impl Data {
             Write::Entry(entry) => self.store(entry),
             Write::Effect(effect) => self.tables.apply(effect),
             Write::Applied(conversation, seq) => self.tables.mark_applied(conversation, *seq),
-            Write::Delivered(conversation, user, seq) => {
-                self.tables.mark_delivered(conversation, user, *seq);
-            }
+            Write::Marks(raised) => self.tables.raise_marks(raised),
             Write::User(user, name) => self.tables.saw_user(user, name.as_deref()),
         }
     }

@@ -64,6 +64,17 @@ pub trait Bus: Send + Sync + 'static {
     /// [`Unavailable`].
     async fn publish(&self, to: &[Incarnation], payload: Bytes) -> Result<(), Unavailable>;
 
+    /// Publishes to all nodes on a conversation's route except `own`.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    async fn announce(
+        &self,
+        conversation: &ConversationId,
+        payload: Bytes,
+        own: &Incarnation,
+    ) -> Result<(), Unavailable>;
+
     /// Puts the node on the routes of these conversations.
     ///
     /// # Errors

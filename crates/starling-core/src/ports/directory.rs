@@ -2,7 +2,7 @@
 //! re-applying entries; every update is guarded by the seq that made it, so re-applying does no harm.
 
 use async_trait::async_trait;
-use starling_protocol::{ConversationId, Kind, Role, Seq, UserId};
+use starling_protocol::{ConversationId, Kind, Receipt, Role, Seq, UserId};
 
 use super::Unavailable;
 
@@ -40,6 +40,33 @@ pub struct MemberRecord {
     pub left: Option<Seq>,
     /// Everything up to here was delivered to one of the user's devices.
     pub delivered: Seq,
+    /// Everything up to here the user has read, or it is his own last message. May be ahead of `delivered`: who
+    /// sends need not have what was sent before.
+    pub read: Seq,
+}
+
+impl MemberRecord {
+    /// The marks as other members see them: what is read counts as delivered.
+    pub fn receipt(&self) -> Receipt {
+        Receipt {
+            user: self.user.clone(),
+            delivered: self.delivered.max(self.read),
+            read: self.read,
+        }
+    }
+}
+
+/// How far a member's marks are to be raised; 0 leaves one as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MarksRaised {
+    /// Of which conversation.
+    pub conversation: ConversationId,
+    /// Whose.
+    pub user: UserId,
+    /// See [`MemberRecord::delivered`].
+    pub delivered: Seq,
+    /// See [`MemberRecord::read`].
+    pub read: Seq,
 }
 
 /// One guarded update, derived from an entry by the engine. Each is carried out only where the record's
@@ -48,8 +75,8 @@ pub struct MemberRecord {
 pub enum Effect {
     /// The conversation exists (inserted if absent, with `applied` as given; otherwise left alone).
     CreateConversation(ConversationRecord),
-    /// The user is a member with this role; `delivered` is raised to `seq - 1` at least, since a new member
-    /// is owed nothing older.
+    /// The user is a member with this role; `delivered` and `read` are raised to `seq - 1` at least, since a new
+    /// member is owed nothing older.
     SetMember {
         /// Of which conversation.
         conversation: ConversationId,
@@ -103,6 +130,17 @@ pub trait Directory: Send + Sync + 'static {
     /// [`Unavailable`].
     async fn members(&self, conversation: &ConversationId) -> Result<Vec<MemberRecord>, Unavailable>;
 
+    /// A page of a conversation's present members, by user, after `after`.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    async fn members_after(
+        &self,
+        conversation: &ConversationId,
+        after: Option<&UserId>,
+        limit: usize,
+    ) -> Result<Vec<MemberRecord>, Unavailable>;
+
     /// One member, present or former.
     ///
     /// # Errors
@@ -136,11 +174,11 @@ pub trait Directory: Send + Sync + 'static {
     /// [`Unavailable`].
     async fn mark_applied(&self, marks: &[(ConversationId, Seq)]) -> Result<(), Unavailable>;
 
-    /// Raises `delivered` marks of members; never lowers one, ignores those who are none.
+    /// Raises marks of members; never lowers one, ignores those who are none.
     ///
     /// # Errors
-    /// [`Unavailable`].
-    async fn mark_delivered(&self, marks: &[(ConversationId, UserId, Seq)]) -> Result<(), Unavailable>;
+    /// [`Unavailable`]: some may be raised; raising all again does no harm.
+    async fn raise_marks(&self, marks: &[MarksRaised]) -> Result<(), Unavailable>;
 
     /// Makes the user on first sight; keeps a name that is given.
     ///

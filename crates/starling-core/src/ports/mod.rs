@@ -18,7 +18,7 @@ mod sessions;
 use std::sync::Arc;
 
 pub use bus::{Bus, BusEvent, Incarnation};
-pub use directory::{ConversationRecord, Directory, Effect, MemberRecord};
+pub use directory::{ConversationRecord, Directory, Effect, MarksRaised, MemberRecord};
 pub use leases::{AfterCommit, Commit, Committed, LeaseState, LeaseToken, Leases, Reservation};
 pub use log::{EntryLog, InsertError};
 pub use sessions::{

@@ -4,15 +4,17 @@ use std::sync::Arc;
 
 use starling_protocol::limits::{DEFAULT_HISTORY_LIMIT, DEFAULT_LIST_LIMIT};
 use starling_protocol::{
-    ClientId, Command, Conversations, Create, Delivered, Error, ErrorCode, History, HistoryPage, Kind, List,
-    Member, Reply, Role, Sent, Seq, UserId,
+    ClientId, Command, Conversations, Create, Error, ErrorCode, History, HistoryPage, Kind, List, Member,
+    Reply, Role, Sent, Seq, UserId,
 };
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::receipts;
 use crate::Outbox;
 use crate::chance;
 use crate::event::entry_weight;
+use crate::marks::Mark;
 use crate::sequencer::{Answer, Change, Operation, Outcome};
 use crate::shared::Shared;
 use crate::standing::{self, Standing, direct_id, group_id};
@@ -118,9 +120,18 @@ pub(crate) async fn execute(shared: &Arc<Shared>, user: &UserId, command: Comman
         Command::History(history) => self::history(shared, user, history).await,
         Command::List(list) => self::list(shared, user, list).await,
         Command::Delivered(delivered) => {
-            self::delivered(shared, user, &delivered, false).await?;
-            Ok(Reply::Done {})
+            receipts::mark(
+                shared,
+                user,
+                Mark::Delivered,
+                delivered.conversation,
+                delivered.seq,
+            )
+            .await
         }
+        Command::Read(read) => receipts::mark(shared, user, Mark::Read, read.conversation, read.seq).await,
+        Command::Receipts(ask) => receipts::list(shared, user, ask).await,
+        Command::Status(ask) => receipts::status(shared, user, ask).await,
         Command::Ping(_) => Ok(Reply::Pong { at: unix_millis() }),
         Command::Auth(_) | Command::Sync(_) => Err(invalid(format!(
             "{} needs a connection of its own",
@@ -256,36 +267,4 @@ fn fitting(weights: impl Iterator<Item = usize>) -> usize {
         sum <= MAX_PAGE_BYTES
     });
     fits.count().max(1)
-}
-
-/// Notes a delivered mark. `known`: the user is known to be a member.
-pub(crate) async fn delivered(
-    shared: &Arc<Shared>,
-    user: &UserId,
-    delivered: &Delivered,
-    known: bool,
-) -> Result<(), Error> {
-    let id = &delivered.conversation;
-    let streamed = shared
-        .delivery
-        .mark(id)
-        .filter(|mark| known && delivered.seq <= mark.seq);
-    let head = match streamed {
-        Some(mark) => mark.seq,
-        None => {
-            let seen = standing::look(&shared.ports, id, user).await?;
-            if !matches!(seen.standing, Standing::Member { .. }) {
-                return Err(standing::not_a_member());
-            }
-            seen.head.seq
-        }
-    };
-    if delivered.seq > head {
-        let message = format!("the mark is past the conversation's head, {head}");
-        return Err(Error::new(ErrorCode::CursorAhead, message));
-    }
-    shared
-        .marks
-        .delivered(id.clone(), user.clone(), delivered.seq, head);
-    Ok(())
 }

@@ -1,6 +1,7 @@
 //! Sessions: one connection of one user on this node.
 
 mod commands;
+mod receipts;
 mod stream;
 
 use std::fmt;
@@ -9,12 +10,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use starling_protocol::{CloseCode, Command, ConversationId, Error, ErrorCode, Reply, Seq, UserId};
+use starling_protocol::{
+    CloseCode, Command, ConversationId, Delivered, Error, ErrorCode, Read, Reply, Seq, UserId,
+};
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::sleep;
 
 use crate::chance::HashMap;
+use crate::marks::Mark;
 use crate::ports::{Admission, ConnectionId, SessionRef};
 use crate::sequencer::Answer;
 use crate::shared::Shared;
@@ -200,15 +204,13 @@ impl Session {
                     self.reply(id, Err(error));
                 }
             }
-            Command::Delivered(delivered) => {
-                let known = self.streams.lock().contains_key(&delivered.conversation);
-                let marked = commands::delivered(&self.shared, &self.user, &delivered, known).await;
-                if marked.is_ok()
-                    && let Some(mark) = self.streams.lock().get_mut(&delivered.conversation)
-                {
-                    *mark = delivered.seq.max(*mark);
-                }
-                self.reply(id, marked.map(|()| Reply::Done {}));
+            Command::Delivered(Delivered { conversation, seq }) => {
+                let marked = self.mark(Mark::Delivered, conversation, seq).await;
+                self.reply(id, marked);
+            }
+            Command::Read(Read { conversation, seq }) => {
+                let marked = self.mark(Mark::Read, conversation, seq).await;
+                self.reply(id, marked);
             }
             Command::Auth(_) => {
                 self.reply(
@@ -219,11 +221,32 @@ impl Session {
                     )),
                 );
             }
-            Command::Create(_) | Command::History(_) | Command::List(_) | Command::Ping(_) => {
+            Command::Create(_)
+            | Command::History(_)
+            | Command::Receipts(_)
+            | Command::Status(_)
+            | Command::List(_)
+            | Command::Ping(_) => {
                 let result = execute(&self.shared, &self.user, command).await;
                 self.reply(id, result);
             }
         }
+    }
+
+    async fn mark(&self, mark: Mark, id: ConversationId, seq: Seq) -> Result<Reply, Error> {
+        let streamed = self.streams.lock().contains_key(&id);
+        let noted = if streamed {
+            receipts::mark_streamed(&self.shared, &self.user, mark, &id, seq)
+        } else {
+            None
+        };
+        if noted.is_none() {
+            receipts::mark(&self.shared, &self.user, mark, id.clone(), seq).await?;
+        }
+        if let Some(delivered) = self.streams.lock().get_mut(&id) {
+            *delivered = seq.max(*delivered);
+        }
+        Ok(Reply::Done {})
     }
 
     /// The conversation is not streamed to this session any more.

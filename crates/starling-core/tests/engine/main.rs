@@ -11,5 +11,6 @@ mod faults;
 mod limits;
 mod membership;
 mod ordering;
+mod receipts;
 mod resume;
 mod undone;

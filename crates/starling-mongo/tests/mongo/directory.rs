@@ -6,7 +6,7 @@ use starling_core::ports::{ConversationRecord, Directory, Effect, MemberRecord};
 use starling_mongo::Mongo;
 use starling_protocol::{Kind, Role, Seq};
 
-use crate::sample::{conversation, end_member, record, set_member, user};
+use crate::sample::{conversation, end_member, raised, record, set_member, user};
 use crate::server::empty_database;
 
 async fn member(directory: &Mongo, conversation_id: &str, user_id: &str) -> Option<MemberRecord> {
@@ -24,6 +24,7 @@ fn member_record(role: Role, changed: Seq, left: Option<Seq>, delivered: Seq) ->
         changed,
         left,
         delivered,
+        read: delivered,
     }
 }
 
@@ -103,10 +104,7 @@ async fn a_membership_goes_through_its_life() {
         member_record(Role::Member, 5, None, 4),
     )
     .await;
-    directory
-        .mark_delivered(&[(conversation("c"), user("bob"), 9)])
-        .await
-        .unwrap();
+    directory.raise_marks(&[raised("c", "bob", 9, 9)]).await.unwrap();
     check(
         &[set_member("c", "bob", Role::Moderator, 7)],
         member_record(Role::Moderator, 7, None, 9),
@@ -119,7 +117,7 @@ async fn a_membership_goes_through_its_life() {
     .await;
     // Nothing is delivered to those who are no members.
     directory
-        .mark_delivered(&[(conversation("c"), user("bob"), 10)])
+        .raise_marks(&[raised("c", "bob", 10, 10)])
         .await
         .unwrap();
     check(
@@ -239,7 +237,7 @@ async fn nodes_that_apply_the_same_effects_at_once_do_not_disturb_each_other() {
 #[tokio::test]
 async fn marks_only_rise() {
     let directory = empty_database().await;
-    let (c, bob) = (conversation("c"), user("bob"));
+    let c = conversation("c");
     directory
         .apply(&[
             Effect::CreateConversation(record("c")),
@@ -254,16 +252,62 @@ async fn marks_only_rise() {
             .unwrap();
         assert_eq!(directory.scan(None, 10).await.unwrap(), [(c.clone(), expected)]);
         let marks = [
-            (c.clone(), bob.clone(), mark),
-            (c.clone(), user("stranger"), mark),
-            (conversation("absent"), bob.clone(), mark),
+            raised("c", "bob", mark, mark - 2),
+            raised("c", "stranger", mark, mark),
+            raised("absent", "bob", mark, mark),
         ];
-        directory.mark_delivered(&marks).await.unwrap();
-        assert_eq!(member(&directory, "c", "bob").await.unwrap().delivered, expected);
+        directory.raise_marks(&marks).await.unwrap();
+        let found = member(&directory, "c", "bob").await.unwrap();
+        assert_eq!((found.delivered, found.read), (expected, expected - 2));
     }
     assert_eq!(directory.members(&c).await.unwrap().len(), 1);
     directory.mark_applied(&[]).await.unwrap();
-    directory.mark_delivered(&[]).await.unwrap();
+    directory.raise_marks(&[]).await.unwrap();
+
+    // Either alone.
+    directory.raise_marks(&[raised("c", "bob", 0, 9)]).await.unwrap();
+    directory.raise_marks(&[raised("c", "bob", 8, 0)]).await.unwrap();
+    let found = member(&directory, "c", "bob").await.unwrap();
+    assert_eq!((found.delivered, found.read), (8, 9));
+    let receipt = found.receipt();
+    assert_eq!(
+        (receipt.delivered, receipt.read),
+        (9, 9),
+        "what is read is delivered"
+    );
+}
+
+#[tokio::test]
+async fn present_members_are_read_in_pages_by_user() {
+    let directory = empty_database().await;
+    let mut effects: Vec<_> = (10..35)
+        .map(|n| set_member("c", &format!("u{n}"), Role::Member, 1))
+        .collect();
+    effects.push(end_member("c", "u12", 2));
+    effects.push(set_member("d", "u11", Role::Member, 1));
+    directory.apply(&effects).await.unwrap();
+    let mut found = Vec::new();
+    loop {
+        let page = directory
+            .members_after(&conversation("c"), found.last(), 10)
+            .await
+            .unwrap();
+        let count = page.len();
+        found.extend(page.into_iter().map(|member| member.user));
+        if count < 10 {
+            break;
+        }
+    }
+    let expected: Vec<_> = (10..35)
+        .filter(|n| *n != 12)
+        .map(|n| user(&format!("u{n}")))
+        .collect();
+    assert_eq!(found, expected);
+    let none = directory
+        .members_after(&conversation("c"), None, 0)
+        .await
+        .unwrap();
+    assert_eq!(none, []);
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use starling_core::ports::{Directory, EntryLog};
 use starling_mongo::Mongo;
 use starling_protocol::{Role, Seq};
 
-use crate::sample::{client_id, conversation, end_member, keyed, record, set_member, user};
+use crate::sample::{client_id, conversation, end_member, keyed, raised, record, set_member, user};
 use crate::server::{empty_settings, shared};
 
 const BY_SEQ: &str = "{ conversation: 1, seq: 1 }";
@@ -210,6 +210,12 @@ async fn every_hot_query_of_the_directory_uses_its_index() {
         .await;
     profiled
         .check(
+            directory.members_after(&long, Some(&user("user100")), 50),
+            cost("members_after", ixscan(BY_USER), 50, 50),
+        )
+        .await;
+    profiled
+        .check(
             directory.member(&c7, &alice),
             cost("member", ixscan(BY_USER), 1, 1),
         )
@@ -236,11 +242,11 @@ async fn every_hot_query_of_the_directory_uses_its_index() {
             cost("mark_applied", "IDHACK".into(), 1, 1),
         )
         .await;
-    let delivered = [(c7.clone(), alice.clone(), 9)];
+    let marks = [raised("c7", "alice", 9, 8)];
     profiled
         .check(
-            directory.mark_delivered(&delivered),
-            cost("mark_delivered", ixscan(BY_USER), 1, 1),
+            directory.raise_marks(&marks),
+            cost("raise_marks", ixscan(BY_USER), 1, 1),
         )
         .await;
     let effects = [set_member("c7", "alice", Role::Admin, 9)];

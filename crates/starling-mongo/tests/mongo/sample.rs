@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use starling_core::ports::{ConversationRecord, Effect};
+use starling_core::ports::{ConversationRecord, Effect, MarksRaised};
 use starling_protocol::{Body, ClientId, ConversationId, Entry, Kind, Role, Seq, UserId};
 
 pub(crate) fn conversation(id: &str) -> ConversationId {
@@ -78,6 +78,15 @@ pub(crate) fn end_member(conversation_id: &str, user_id: &str, seq: Seq) -> Effe
         conversation: conversation(conversation_id),
         user: user(user_id),
         seq,
+    }
+}
+
+pub(crate) fn raised(conversation_id: &str, user_id: &str, delivered: Seq, read: Seq) -> MarksRaised {
+    MarksRaised {
+        conversation: conversation(conversation_id),
+        user: user(user_id),
+        delivered,
+        read,
     }
 }
 

@@ -139,6 +139,18 @@ fn every_limit_has_its_row() {
             u64::from(limits::DEFAULT_LIST_LIMIT),
         ),
         (
+            "members in a page of receipts",
+            u64::from(limits::MAX_RECEIPTS_LIMIT),
+        ),
+        (
+            "members in a page of receipts, by default",
+            u64::from(limits::DEFAULT_RECEIPTS_LIMIT),
+        ),
+        (
+            "members of a conversation that tells of receipts",
+            limits::MAX_RECEIPTS_MEMBERS as u64,
+        ),
+        (
             "lead of a Lamport stamp over its conversation's clock",
             limits::MAX_LAMPORT_LEAD,
         ),
@@ -229,6 +241,8 @@ fn kinds(frame: &ServerFrame) -> BTreeSet<&'static str> {
             Reply::Synced(_) => ("reply synced", vec![]),
             Reply::History(page) => ("reply history", page.entries.clone()),
             Reply::Conversations(_) => ("reply conversations", vec![]),
+            Reply::Receipts(_) => ("reply receipts", vec![]),
+            Reply::Status(_) => ("reply status", vec![]),
             Reply::Done {} => ("reply done", vec![]),
             Reply::Pong { .. } => ("reply pong", vec![]),
         },
@@ -236,6 +250,7 @@ fn kinds(frame: &ServerFrame) -> BTreeSet<&'static str> {
             Event::Ready(_) => ("event ready", vec![]),
             Event::Conversation(_) => ("event conversation", vec![]),
             Event::Entry(entry) => ("event entry", vec![entry.clone()]),
+            Event::Receipts(_) => ("event receipts", vec![]),
             Event::Error(_) => ("event error", vec![]),
         },
     };
@@ -279,11 +294,17 @@ fn every_reply_event_and_body_has_its_row_and_an_example() {
                 "synced",
                 "history",
                 "conversations",
+                "receipts",
+                "status",
                 "done",
                 "pong",
             ][..],
         ),
-        ("## Events", "event", &["ready", "conversation", "entry", "error"]),
+        (
+            "## Events",
+            "event",
+            &["ready", "conversation", "entry", "receipts", "error"],
+        ),
         (
             "## Entries",
             "body",

@@ -6,10 +6,11 @@ use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
 use starling_protocol::{
-    AddMembers, Auth, Body, ClientFrame, ClientId, Command, ConversationId, ConversationState,
-    ConversationSummary, Conversations, Create, Delivered, Entry, Error, ErrorCode, Event, History,
-    HistoryPage, Join, Kind, Leave, List, Member, Ping, Ready, RemoveMember, Reply, Role, Send, Sent,
-    ServerFrame, Sync, Synced, UserId,
+    AddMembers, AskStatus, Auth, Body, ClientFrame, ClientId, Command, ConversationId, ConversationState,
+    ConversationSummary, Conversations, Create, Delivered, DeliveryStatus, Entry, EntryStatus, Error,
+    ErrorCode, Event, History, HistoryPage, Join, Kind, Leave, List, ListReceipts, Member, Ping, Read, Ready,
+    Receipt, ReceiptsChange, ReceiptsPage, RemoveMember, Reply, Role, Send, Sent, ServerFrame, Sync, Synced,
+    UserId,
 };
 
 pub(crate) fn user() -> impl Strategy<Value = UserId> {
@@ -119,6 +120,21 @@ pub(crate) fn command(tag: &str) -> BoxedStrategy<Command> {
         "delivered" => (conversation(), any::<u64>())
             .prop_map(|(conversation, seq)| Command::Delivered(Delivered { conversation, seq }))
             .boxed(),
+        "read" => (conversation(), any::<u64>())
+            .prop_map(|(conversation, seq)| Command::Read(Read { conversation, seq }))
+            .boxed(),
+        "receipts" => (conversation(), option::of(user()), option::of(1..=200_u32))
+            .prop_map(|(conversation, after, limit)| {
+                Command::Receipts(ListReceipts {
+                    conversation,
+                    after,
+                    limit,
+                })
+            })
+            .boxed(),
+        "status" => (conversation(), 1..=u64::MAX)
+            .prop_map(|(conversation, seq)| Command::Status(AskStatus { conversation, seq }))
+            .boxed(),
         "list" => (option::of(conversation()), option::of(1..=200_u32))
             .prop_map(|(after, limit)| Command::List(List { after, limit }))
             .boxed(),
@@ -187,7 +203,7 @@ fn entry() -> impl Strategy<Value = Arc<Entry>> {
 }
 
 fn summary() -> impl Strategy<Value = ConversationSummary> {
-    let marks = (any::<u64>(), any::<u64>(), any::<u64>());
+    let marks = (any::<u64>(), any::<u64>(), any::<u64>(), any::<u64>());
     (
         conversation(),
         kind(),
@@ -198,7 +214,7 @@ fn summary() -> impl Strategy<Value = ConversationSummary> {
         option::of(entry()),
     )
         .prop_map(
-            |(id, kind, name, open, role, (head, delivered, unread), last)| ConversationSummary {
+            |(id, kind, name, open, role, (head, delivered, read, unread), last)| ConversationSummary {
                 id,
                 kind,
                 name,
@@ -206,6 +222,7 @@ fn summary() -> impl Strategy<Value = ConversationSummary> {
                 role,
                 head,
                 delivered,
+                read,
                 unread,
                 last,
             },
@@ -223,6 +240,33 @@ fn error() -> impl Strategy<Value = Error> {
             message,
             retry_after_ms,
         })
+}
+
+fn receipt() -> impl Strategy<Value = Receipt> {
+    (user(), any::<u64>(), any::<u64>()).prop_map(|(user, delivered, read)| Receipt {
+        user,
+        delivered,
+        read,
+    })
+}
+
+fn status() -> impl Strategy<Value = EntryStatus> {
+    let status = prop_oneof![
+        Just(DeliveryStatus::Pending),
+        Just(DeliveryStatus::Delivered),
+        Just(DeliveryStatus::Read)
+    ];
+    let users = || vec(user(), 0..3);
+    (conversation(), any::<u64>(), status, users(), users(), users()).prop_map(
+        |(conversation, seq, status, pending, delivered, read)| EntryStatus {
+            conversation,
+            seq,
+            status,
+            pending,
+            delivered,
+            read,
+        },
+    )
 }
 
 fn reply() -> impl Strategy<Value = Reply> {
@@ -254,6 +298,9 @@ fn reply() -> impl Strategy<Value = Reply> {
             .prop_map(|(entries, more)| Reply::History(HistoryPage { entries, more })),
         (vec(summary(), 0..3), option::of(conversation()))
             .prop_map(|(conversations, next)| Reply::Conversations(Conversations { conversations, next })),
+        (vec(receipt(), 0..4), option::of(user()))
+            .prop_map(|(members, next)| Reply::Receipts(ReceiptsPage { members, next })),
+        status().prop_map(Reply::Status),
         Just(Reply::Done {}),
         any::<i64>().prop_map(|at| Reply::Pong { at }),
     ]
@@ -275,6 +322,16 @@ fn event() -> impl Strategy<Value = Event> {
             Event::Conversation(ConversationState { cursor, conversation })
         }),
         entry().prop_map(Event::Entry),
+        (conversation(), any::<u64>(), any::<u64>(), vec(receipt(), 0..4)).prop_map(
+            |(conversation, delivered, read, members)| {
+                Event::Receipts(ReceiptsChange {
+                    conversation,
+                    delivered,
+                    read,
+                    members,
+                })
+            }
+        ),
         error().prop_map(Event::Error),
     ]
 }

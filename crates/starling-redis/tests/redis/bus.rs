@@ -16,6 +16,7 @@ on_both! {
     routes_hold_who_joined,
     many_routes_are_joined_at_once,
     payloads_reach_the_nodes_they_are_for,
+    what_is_announced_reaches_the_route,
     a_new_incarnation_leaves_the_old_channel,
     a_full_listener_is_told_when_there_is_room,
     a_restarted_listener_hears_again,
@@ -105,6 +106,35 @@ async fn many_routes_are_joined_at_once(deployment: &Deployment) {
     for id in [&ids[0], &ids[999], &ids[1999]] {
         assert_eq!(route(&node, id).await, std::slice::from_ref(&node.incarnation));
     }
+}
+
+async fn what_is_announced_reaches_the_route(deployment: &Deployment) {
+    let (mut a, mut b, mut c) = (
+        Node::start(deployment).await,
+        Node::start(deployment).await,
+        Node::start(deployment).await,
+    );
+    let id = conversation();
+    for node in [&a, &b] {
+        let ids = std::slice::from_ref(&id);
+        node.redis.join_routes(ids, &node.incarnation).await.unwrap();
+    }
+    let payload = Bytes::from_static(b"\x00\xffnews");
+    a.redis
+        .announce(&id, payload.clone(), &a.incarnation)
+        .await
+        .unwrap();
+    assert_eq!(b.payload().await, payload);
+    // Neither its own node nor one that is not on the route has heard it.
+    for node in [&mut a, &mut c] {
+        let end = Bytes::from_static(b"end");
+        let own = [node.incarnation.clone()];
+        node.redis.publish(&own, end.clone()).await.unwrap();
+        assert_eq!(node.payload().await, end);
+    }
+    // Nobody is there: nothing happens.
+    let nobody = conversation();
+    a.redis.announce(&nobody, payload, &a.incarnation).await.unwrap();
 }
 
 async fn payloads_reach_the_nodes_they_are_for(deployment: &Deployment) {

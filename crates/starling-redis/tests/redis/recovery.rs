@@ -97,6 +97,11 @@ fn methods() -> Vec<(&'static str, Method)> {
             .alive(&[Incarnation::fresh(), Incarnation::fresh()])),
         method!("publish", |redis| redis
             .publish(&[Incarnation::fresh()], Bytes::from_static(b"payload"))),
+        method!("announce", |redis| redis.announce(
+            &conversation(),
+            Bytes::new(),
+            &Incarnation::fresh()
+        )),
         method!("join_routes", |redis| redis.join_routes(
             &(0..1000).map(|_| conversation()).collect::<Vec<_>>(),
             &Incarnation::fresh()

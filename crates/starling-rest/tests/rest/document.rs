@@ -36,11 +36,14 @@ async fn every_route_is_documented() {
         "get /v1/conversations/{id}",
         "put /v1/conversations/{id}/delivered",
         "get /v1/conversations/{id}/entries",
+        "get /v1/conversations/{id}/entries/{seq}/receipts",
         "post /v1/conversations/{id}/join",
         "post /v1/conversations/{id}/leave",
         "post /v1/conversations/{id}/members",
         "delete /v1/conversations/{id}/members/{user}",
         "post /v1/conversations/{id}/messages",
+        "put /v1/conversations/{id}/read",
+        "get /v1/conversations/{id}/receipts",
     ];
     assert_eq!(found, expected);
 }

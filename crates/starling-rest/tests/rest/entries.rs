@@ -85,11 +85,95 @@ async fn a_mark_changes_what_is_unread() {
     };
     assert_eq!(unread().await, 1);
     let delivered = format!("/v1/conversations/{id}/delivered");
-    let marked = app.call("PUT", &delivered, "bob", Some(json!({"seq": 2}))).await;
-    assert_eq!((marked.status, marked.body), (204, Value::Null));
-    assert_eq!(unread().await, 0);
-    let ahead = app.call("PUT", &delivered, "bob", Some(json!({"seq": 3}))).await;
-    assert_eq!((ahead.status, ahead.code()), (422, "cursor_ahead"));
+    let read = format!("/v1/conversations/{id}/read");
+    for (mark, left) in [(&delivered, 1), (&read, 0)] {
+        let marked = app.call("PUT", mark, "bob", Some(json!({"seq": 2}))).await;
+        assert_eq!((marked.status, marked.body), (204, Value::Null));
+        assert_eq!(unread().await, left);
+        let ahead = app.call("PUT", mark, "bob", Some(json!({"seq": 3}))).await;
+        assert_eq!((ahead.status, ahead.code()), (422, "cursor_ahead"));
+        let stranger = app.call("PUT", mark, "eve", Some(json!({"seq": 2}))).await;
+        assert_eq!((stranger.status, stranger.code()), (403, "not_a_member"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn receipts_say_who_has_what() {
+    let app = App::new().await;
+    let id = app.group(&["bob", "carol"]).await;
+    app.post(
+        "alice",
+        &format!("/v1/conversations/{id}/messages"),
+        json!({"client_id": "m1", "text": "Hello!"}),
+    )
+    .await;
+    let status = async || {
+        tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+        let path = format!("/v1/conversations/{id}/entries/2/receipts");
+        let mut status = app.get("alice", &path).await.body;
+        ["status", "pending", "delivered", "read"].map(|field| status[field].take())
+    };
+    let mark = async |user: &str, what: &str| {
+        let path = format!("/v1/conversations/{id}/{what}");
+        let marked = app.call("PUT", &path, user, Some(json!({"seq": 2}))).await;
+        assert_eq!(marked.status, 204);
+    };
+    let expected = |status: &str, pending: &[&str], delivered: &[&str], read: &[&str]| {
+        [json!(status), json!(pending), json!(delivered), json!(read)]
+    };
+    assert_eq!(status().await, expected("pending", &["bob", "carol"], &[], &[]));
+    mark("bob", "read").await;
+    assert_eq!(status().await, expected("pending", &["carol"], &[], &["bob"]));
+    mark("carol", "delivered").await;
+    assert_eq!(status().await, expected("delivered", &[], &["carol"], &["bob"]));
+    mark("carol", "read").await;
+    assert_eq!(status().await, expected("read", &[], &[], &["bob", "carol"]));
+
+    let receipts = format!("/v1/conversations/{id}/receipts");
+    let first = app.get("carol", &format!("{receipts}?limit=2")).await.body;
+    assert_eq!(
+        first,
+        json!({"members": [
+            {"user": "alice", "delivered": 2, "read": 2},
+            {"user": "bob", "delivered": 2, "read": 2},
+        ], "next": "bob"})
+    );
+    let rest = app.get("carol", &format!("{receipts}?after=bob")).await.body;
+    assert_eq!(
+        rest,
+        json!({"members": [{"user": "carol", "delivered": 2, "read": 2}]})
+    );
+
+    for (path, status, code) in [
+        (format!("{receipts}?limit=0"), 422, "invalid"),
+        (format!("{receipts}?limit=201"), 422, "invalid"),
+        (format!("{receipts}?after="), 422, "invalid"),
+        (
+            format!("/v1/conversations/{id}/entries/0/receipts"),
+            422,
+            "invalid",
+        ),
+        (
+            format!("/v1/conversations/{id}/entries/x/receipts"),
+            422,
+            "invalid",
+        ),
+        (
+            format!("/v1/conversations/{id}/entries/3/receipts"),
+            422,
+            "cursor_ahead",
+        ),
+        (
+            "/v1/conversations/none/receipts".to_owned(),
+            404,
+            "unknown_conversation",
+        ),
+    ] {
+        let answer = app.get("alice", &path).await;
+        assert_eq!((answer.status, answer.code()), (status, code), "{path}");
+    }
+    let stranger = app.get("eve", &receipts).await;
+    assert_eq!((stranger.status, stranger.code()), (403, "not_a_member"));
 }
 
 #[tokio::test(start_paused = true)]

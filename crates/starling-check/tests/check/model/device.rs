@@ -158,6 +158,7 @@ impl Device {
             role: Role::Member,
             head: conversation.head(),
             delivered: 0,
+            read: 0,
             unread: 0,
             last: None,
         };

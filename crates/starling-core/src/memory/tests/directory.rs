@@ -4,7 +4,7 @@ use starling_protocol::{Kind, Role};
 
 use super::super::MemoryStore;
 use super::*;
-use crate::ports::{ConversationRecord, Directory, Effect};
+use crate::ports::{ConversationRecord, Directory, Effect, MarksRaised};
 
 fn record(c: &str, applied: Seq) -> ConversationRecord {
     ConversationRecord {
@@ -130,42 +130,39 @@ async fn the_end_of_a_membership_holds_even_where_its_beginning_comes_later() {
     );
 }
 
+fn raised(conversation_id: &str, user_id: &str, mark: Seq) -> MarksRaised {
+    MarksRaised {
+        conversation: conversation(conversation_id),
+        user: user(user_id),
+        delivered: mark,
+        read: mark - 1,
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn new_members_are_owed_nothing_older() {
     let store = MemoryStore::new();
     store.apply(&[set("a", "bob", Role::Member, 7)]).await.unwrap();
-    let delivered = async || {
-        store
-            .member(&conversation("a"), &user("bob"))
-            .await
-            .unwrap()
-            .unwrap()
-            .delivered
+    let marks = async || {
+        let bob = store.member(&conversation("a"), &user("bob")).await;
+        let bob = bob.unwrap().unwrap();
+        (bob.delivered, bob.read)
     };
-    assert_eq!(delivered().await, 6);
+    assert_eq!(marks().await, (6, 6));
 
-    store
-        .mark_delivered(&[(conversation("a"), user("bob"), 20)])
-        .await
-        .unwrap();
-    store
-        .mark_delivered(&[(conversation("a"), user("bob"), 12)])
-        .await
-        .unwrap();
-    assert_eq!(delivered().await, 20);
+    store.raise_marks(&[raised("a", "bob", 20)]).await.unwrap();
+    store.raise_marks(&[raised("a", "bob", 12)]).await.unwrap();
+    assert_eq!(marks().await, (20, 19));
     store.apply(&[set("a", "bob", Role::Admin, 15)]).await.unwrap();
-    assert_eq!(delivered().await, 20, "a mark does not go back");
+    assert_eq!(marks().await, (20, 19), "a mark does not go back");
 }
 
 #[tokio::test(start_paused = true)]
-async fn delivered_marks_of_strangers_are_ignored() {
+async fn marks_of_strangers_are_ignored() {
     let store = MemoryStore::new();
     store.apply(&[set("a", "bob", Role::Member, 2)]).await.unwrap();
-    let marks = [
-        (conversation("a"), user("eve"), 9),
-        (conversation("b"), user("bob"), 9),
-    ];
-    store.mark_delivered(&marks).await.unwrap();
+    let marks = [raised("a", "eve", 9), raised("b", "bob", 9)];
+    store.raise_marks(&marks).await.unwrap();
     assert_eq!(
         store.member(&conversation("a"), &user("eve")).await.unwrap(),
         None

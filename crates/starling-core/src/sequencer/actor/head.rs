@@ -99,6 +99,7 @@ impl Actor {
             shared.ports.directory.apply(&effects).await?;
         }
         self.applied = head.seq;
+        shared.marks.said(&entries);
         shared.delivery.offer(&shared, &entries);
         let introduced = self.introduce(&entries).await;
         let changes = entries

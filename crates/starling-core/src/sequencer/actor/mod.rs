@@ -327,6 +327,7 @@ impl Actor {
         for entry in &entries {
             self.recent.note(entry);
         }
+        self.shared.marks.said(&entries);
         metrics::counter!("starling_entries_stored_total").increment(entries.len() as u64);
         let effects = effects(&entries);
         if !effects.is_empty() {
