@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use starling_cluster::Reply;
+use starling_protocol::{Availability, SetPresence};
 
 use crate::stage::{Stage, eventually, user};
 
@@ -19,6 +20,11 @@ async fn the_documented_keys_are_there_while_people_talk() {
         Reply::Text(kind) => kind,
         other => panic!("{other:?}"),
     };
+    let away = SetPresence {
+        state: Some(Availability::Away),
+        text: None,
+    };
+    bob.set_presence(away).await.unwrap();
     // The lock lives for moments: look for it while sends go on.
     let talk = async {
         loop {
@@ -35,6 +41,8 @@ async fn the_documented_keys_are_there_while_people_talk() {
             ("user:{ann}".into(), "hash"),
             ("user:{bob}".into(), "hash"),
             ("queue:{carol}".into(), "hash"),
+            ("nodes:{all}".into(), "set"),
+            ("away:{bob}".into(), "set"),
         ] {
             eventually(&key, Duration::from_secs(20), async || {
                 (kind(key.clone()).await == expected).then_some(())
@@ -58,6 +66,9 @@ async fn the_documented_keys_are_there_while_people_talk() {
         "node:",
         "waiters:",
         "rate:",
+        "nodes:",
+        "users:",
+        "away:",
     ] {
         assert!(
             documented.contains(&format!("`{name}{{")),

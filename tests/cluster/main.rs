@@ -21,6 +21,7 @@ mod idempotency;
 mod keys;
 mod limits;
 mod load;
+mod presence;
 mod raw;
 mod receipts;
 mod stage;

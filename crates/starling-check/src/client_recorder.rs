@@ -119,7 +119,9 @@ impl ClientRecorder {
                 let via = if wire.sync.is_some() { Via::Sync } else { Via::Live };
                 self.entry(wire.epoch, entry, via);
             }
-            ServerFrame::Event(Event::Receipts(_) | Event::Error(_)) => {}
+            ServerFrame::Event(
+                Event::Receipts(_) | Event::Typing(_) | Event::Presence(_) | Event::Error(_),
+            ) => {}
             ServerFrame::Reply { id, result } => self.reply(*id, result),
         }
     }

@@ -7,10 +7,10 @@ use std::task::{Context, Poll, ready};
 
 use starling_protocol::limits::MAX_FRAME_BYTES;
 use starling_protocol::{
-    self as protocol, AddMembers, AskStatus, ClientFrame, ClientId, Command, ConversationId,
+    self as protocol, AddMembers, AskPresences, AskStatus, ClientFrame, ClientId, Command, ConversationId,
     ConversationSummary, Conversations, Create, Delivered, EntryStatus, ErrorCode, History, HistoryPage,
-    Join, Kind, Leave, List, ListReceipts, Ping, Read, ReceiptsPage, RemoveMember, Reply, Send, Sent, Seq,
-    UserId,
+    Join, Kind, Leave, List, ListReceipts, Ping, Presence, Read, ReceiptsPage, RemoveMember, Reply, Send,
+    Sent, Seq, SetPresence, Typing, UserId,
 };
 use tokio::sync::{Mutex, mpsc, oneshot};
 
@@ -289,6 +289,38 @@ impl Client {
         };
         match self.request(Command::Status(ask)).await? {
             Reply::Status(status) => Ok(status),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Tells the other members that this user types, or has stopped. Say so again every few seconds while he does:
+    /// it ends by itself.
+    ///
+    /// # Errors
+    /// As for [`Self::create`].
+    pub async fn typing(&self, conversation: &ConversationId, typing: bool) -> Result<(), Error> {
+        let typing = Typing {
+            conversation: conversation.clone(),
+            typing,
+        };
+        self.done(Command::Typing(typing)).await
+    }
+
+    /// Changes what others see of this user. The state is the connection's: after a reconnect it is `online` again.
+    ///
+    /// # Errors
+    /// As for [`Self::create`].
+    pub async fn set_presence(&self, set: SetPresence) -> Result<(), Error> {
+        self.done(Command::Presence(set)).await
+    }
+
+    /// Who of these is there; those whom this user may not see are left out.
+    ///
+    /// # Errors
+    /// As for [`Self::create`].
+    pub async fn presences(&self, users: Vec<UserId>) -> Result<Vec<Presence>, Error> {
+        match self.request(Command::Presences(AskPresences { users })).await? {
+            Reply::Presences(found) => Ok(found.presences),
             other => Err(unexpected(&other)),
         }
     }

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use starling_protocol::{self as protocol, ConversationId, ConversationState, Entry, ReceiptsChange};
+use starling_protocol::{
+    self as protocol, ConversationId, ConversationState, Entry, Presence, ReceiptsChange, TypingChange,
+};
 
 /// The next thing that happened, in the order in which the application should apply it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +22,11 @@ pub enum Event {
     /// Members' marks have moved. Each is the newest that the node knows; none is replayed after a reconnect
     /// ([`crate::Client::receipts`] lists them).
     Receipts(ReceiptsChange),
+    /// Another member types, or has stopped. When the connection ends, nobody is known to type.
+    Typing(TypingChange),
+    /// Someone who shares a conversation with this user has come, gone, or says something else about himself. None
+    /// is replayed after a reconnect ([`crate::Client::presences`] asks).
+    Presence(Presence),
     /// A node has taken the connection.
     Connected {
         /// The node's name.

@@ -18,7 +18,7 @@ use crate::ports::{BusEvent, Incarnation, Ports, Unavailable};
 use crate::registration::Registration;
 use crate::session::{Session, execute};
 use crate::shared::Shared;
-use crate::{Outbox, Settings, audit, receipts, standing};
+use crate::{Outbox, Settings, audit, presence, receipts, standing, typing};
 
 /// Marks that others wait to see are written once in a round of receipts; the offline index, and marks that
 /// nobody waits for, with every so many rounds: once a second.
@@ -87,6 +87,9 @@ impl Engine {
             tokio::spawn(audit::look_at_sessions(shared.clone())).abort_handle(),
             tokio::spawn(flush(shared.clone())).abort_handle(),
             tokio::spawn(receipts::tell(shared.clone())).abort_handle(),
+            tokio::spawn(typing::expire(shared.clone())).abort_handle(),
+            tokio::spawn(presence::follow(shared.clone())).abort_handle(),
+            tokio::spawn(presence::bury(shared.clone())).abort_handle(),
         ];
         Ok(Arc::new(Self {
             shared,
@@ -240,6 +243,8 @@ async fn hear(shared: Arc<Shared>, mut events: mpsc::Receiver<BusEvent>, echo: w
                     shared.delivery.heard_head(&shared, &id, seq);
                 }
                 Some(NodeMessage::Receipts(change)) => shared.receipts.heard(&shared, change),
+                Some(NodeMessage::Typing(change)) => shared.typists.heard(&shared, change),
+                Some(NodeMessage::Presence(news)) => shared.presences.heard(&shared, news),
                 Some(NodeMessage::Granted(id)) => shared.sequencer.granted(&id),
                 Some(NodeMessage::Echo(number)) => {
                     echo.send_if_modified(|heard| {

@@ -4,7 +4,8 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use starling_protocol::{
-    Codec, ConversationState, Encoded, Entry, Error, Event, Ready, ReceiptsChange, Reply, ServerFrame,
+    Codec, ConversationState, Encoded, Entry, Error, Event, Presence, Ready, ReceiptsChange, Reply,
+    ServerFrame, TypingChange,
 };
 
 /// A server frame with its encodings. Cheap to share; the bytes are made by whoever needs them first.
@@ -48,6 +49,16 @@ impl SharedFrame {
     /// A `receipts` event.
     pub(crate) fn receipts(change: ReceiptsChange) -> Arc<Self> {
         Self::new(ServerFrame::Event(Event::Receipts(change)))
+    }
+
+    /// A `typing` event.
+    pub(crate) fn typing(change: TypingChange) -> Arc<Self> {
+        Self::new(ServerFrame::Event(Event::Typing(change)))
+    }
+
+    /// A `presence` event.
+    pub(crate) fn presence(presence: Presence) -> Arc<Self> {
+        Self::new(ServerFrame::Event(Event::Presence(presence)))
     }
 
     /// An `error` event.
@@ -113,6 +124,13 @@ impl SharedFrame {
                 result: Ok(Reply::Status(status)),
                 ..
             } => OVERHEAD + (status.pending.len() + status.delivered.len() + status.read.len()) * RECEIPT,
+            ServerFrame::Event(Event::Presence(presence)) => {
+                OVERHEAD + presence.text.as_ref().map_or(0, String::len)
+            }
+            ServerFrame::Reply {
+                result: Ok(Reply::Presences(found)),
+                ..
+            } => OVERHEAD + found.presences.len() * OVERHEAD,
             _ => OVERHEAD,
         }
     }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use starling_protocol::{ConversationId, Entry, ReceiptsChange, Seq};
+use starling_protocol::{ConversationId, Entry, ReceiptsChange, Seq, TypingChange};
+
+use crate::presence::PresenceNews;
 
 /// A message on a node's channel. At most once: each only hastens what comparing heads would find.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +20,10 @@ pub(crate) enum NodeMessage {
     Granted(ConversationId),
     /// Members' marks have moved, and are stored.
     Receipts(ReceiptsChange),
+    /// A member types, still types, or has stopped.
+    Typing(TypingChange),
+    /// What was found to be so of these users.
+    Presence(Vec<PresenceNews>),
     /// The node's own echo, for the readiness probe.
     Echo(u64),
 }

@@ -9,7 +9,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::chance::{HashMap, HashSet};
-use crate::ports::{BusEvent, Incarnation, SessionRef};
+use crate::ports::{BusEvent, Incarnation, SessionRef, Unavailable};
 use crate::shared::Shared;
 use crate::time::jittered;
 
@@ -177,6 +177,10 @@ async fn rejoin(shared: &Arc<Shared>, heard: &mpsc::Sender<BusEvent>) -> bool {
     }
     shared.set_incarnation(incarnation);
     register(shared).await;
+    // Others may have taken this node for dead, and have said so of its users.
+    for session in shared.sessions.all() {
+        shared.presences.changed(session.user());
+    }
     // What was published meanwhile did not reach this node.
     shared.delivery.compare_all(shared);
     true
@@ -197,11 +201,15 @@ async fn register(shared: &Arc<Shared>) {
                 connection: session.connection().clone(),
                 incarnation: incarnation.clone(),
             };
-            shared
-                .ports
-                .sessions
-                .connect(session.user(), &entry, None, &[])
-                .await
+            let ports = &shared.ports;
+            ports.sessions.connect(session.user(), &entry, None, &[]).await?;
+            if session.is_away() {
+                ports
+                    .presence
+                    .set_away(session.user(), session.connection(), true)
+                    .await?;
+            }
+            Ok::<_, Unavailable>(())
         });
         if futures::future::join_all(entries)
             .await
@@ -209,6 +217,10 @@ async fn register(shared: &Arc<Shared>) {
             .any(|entered| entered.is_err())
         {
             tracing::warn!("sessions not registered");
+            return shared.registration.lost();
+        }
+        let users: Vec<_> = chunk.iter().map(|session| session.user().clone()).collect();
+        if shared.ports.presence.enter(&incarnation, &users).await.is_err() {
             return shared.registration.lost();
         }
     }

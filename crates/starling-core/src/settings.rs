@@ -25,6 +25,10 @@ pub struct Settings {
     pub audit_interval: Duration,
     /// How often a node renews its liveness.
     pub liveness_interval: Duration,
+    /// How long someone is typing who does not say so again.
+    pub typing_expiry: Duration,
+    /// How long a user whose last connection has ended still counts as there.
+    pub presence_grace: Duration,
     /// How long the rotation over all conversations pauses between its pages.
     pub rotation_interval: Duration,
 }
@@ -44,6 +48,8 @@ impl Default for Settings {
             inserts_in_flight: 4,
             audit_interval: Duration::from_secs(3),
             liveness_interval: Duration::from_secs(3),
+            typing_expiry: Duration::from_secs(30),
+            presence_grace: Duration::from_secs(2),
             rotation_interval: Duration::from_secs(10),
         }
     }

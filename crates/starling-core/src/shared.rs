@@ -13,11 +13,13 @@ use crate::delivery::Delivery;
 use crate::marks::Marks;
 use crate::offline::OfflineIndexer;
 use crate::ports::{Incarnation, LeaseToken, Ports};
+use crate::presence::PresenceDesk;
 use crate::rate::SendAllowance;
 use crate::receipts::Receipts;
 use crate::registration::Registration;
 use crate::sequencer::{Sequencer, Writer};
 use crate::session::Sessions;
+use crate::typing::Typists;
 use crate::users::Users;
 
 /// After coordination has failed to answer, batches do without it for this long instead of waiting for its
@@ -34,6 +36,8 @@ pub(crate) struct Shared {
     pub(crate) users: Users,
     pub(crate) marks: Marks,
     pub(crate) receipts: Receipts,
+    pub(crate) typists: Typists,
+    pub(crate) presences: PresenceDesk,
     pub(crate) offline: OfflineIndexer,
     pub(crate) allowance: SendAllowance,
     pub(crate) registration: Registration,
@@ -53,6 +57,8 @@ impl Shared {
             users: Users::default(),
             marks: Marks::default(),
             receipts: Receipts::default(),
+            typists: Typists::default(),
+            presences: PresenceDesk::default(),
             offline: OfflineIndexer::default(),
             allowance: SendAllowance::default(),
             registration: Registration::default(),

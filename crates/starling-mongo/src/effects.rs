@@ -134,7 +134,11 @@ fn guarded(
     })
 }
 
-async fn update(mongo: &Mongo, collection: &str, statements: Vec<Document>) -> Result<(), CallError> {
+pub(crate) async fn update(
+    mongo: &Mongo,
+    collection: &str,
+    statements: Vec<Document>,
+) -> Result<(), CallError> {
     for chunk in statements.chunks(STATEMENTS) {
         let command = doc! {
             "update": collection,

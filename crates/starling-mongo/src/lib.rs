@@ -1,7 +1,8 @@
 //! The store of a Starling cluster: the log and the directory in MongoDB (a replica set or a sharded cluster).
 //!
-//! [`Mongo`] implements the ports [`EntryLog`](starling_core::ports::EntryLog) and
-//! [`Directory`](starling_core::ports::Directory). What it relies on:
+//! [`Mongo`] implements the ports [`EntryLog`](starling_core::ports::EntryLog),
+//! [`Directory`](starling_core::ports::Directory) and [`PresenceStore`](starling_core::ports::PresenceStore). What it
+//! relies on:
 //!
 //! - Every write that is acknowledged is held, journaled, by a majority (`w: majority, j: true`), and every read
 //!   is from the primary at read concern majority: what was read is never rolled back. Such a read may be *old*:
@@ -21,11 +22,11 @@
 //! | `entries` | `_id` ObjectId · `conversation` · `seq` · `sender`? · `client_id`? · `lamport` · `at` (ms) · `messages` · `membership` · `body` `{variant: {…}}` | `conversation_seq` unique {conversation, seq}; `conversation_sender_client_id` unique {conversation, sender, client_id} where `client_id` exists |
 //! | `conversations` | `_id` conversation id · `kind` · `name`? · `open` · `created_by` · `created_at` (ms) · `applied` | |
 //! | `members` | `_id` ObjectId · `conversation` · `user` · `role` · `changed` · `left` (0: present) · `delivered` · `read` | `conversation_user` unique {conversation, user}; `user_present` {user, conversation} where `left` is 0 |
-//! | `users` | `_id` user id · `name`? · `created_at` (ms) | |
+//! | `users` | `_id` user id · `name`? · `created_at` (ms) · `presence_text`? · `last_seen`? (ms) | |
 //!
 //! Numbers are 64 bit integers. On a sharded cluster `entries` and `members` take the shard key
-//! `{conversation: 1}`: every unique index begins with it, and all but one query name a conversation (`memberships`
-//! asks every shard). A hashed key would not do, since unique indexes must begin with the shard key itself.
+//! `{conversation: 1}`: every unique index begins with it, and all but two queries name a conversation (`memberships`
+//! and `sharing` ask every shard). A hashed key would not do, since unique indexes must begin with the shard key itself.
 //! `conversations` and `users` may be sharded by `_id`.
 //!
 //! # Metrics
@@ -41,6 +42,7 @@ mod entry_document;
 mod entry_log;
 mod error;
 mod indexes;
+mod presence;
 mod replica_set;
 mod settings;
 

@@ -88,7 +88,9 @@ async fn start_engine(settings: &Settings, redis: &Redis, mongo: &Mongo) -> Resu
     let (redis, mongo) = (Arc::new(redis.clone()), Arc::new(mongo.clone()));
     let ports = Ports {
         log: mongo.clone(),
-        directory: mongo,
+        directory: mongo.clone(),
+        presence_store: mongo,
+        presence: redis.clone(),
         leases: redis.clone(),
         bus: redis.clone(),
         sessions: redis.clone(),

@@ -2,7 +2,7 @@
 
 use crate::limits::{
     MAX_CURSORS, MAX_HISTORY_LIMIT, MAX_LIST_LIMIT, MAX_MEMBERS_PER_COMMAND, MAX_NAME_CHARS,
-    MAX_RECEIPTS_LIMIT, MAX_TEXT_CHARS, MAX_TOKEN_BYTES,
+    MAX_PRESENCE_TEXT_CHARS, MAX_PRESENCES, MAX_RECEIPTS_LIMIT, MAX_TEXT_CHARS, MAX_TOKEN_BYTES,
 };
 use crate::{Command, Error, ErrorCode};
 
@@ -42,12 +42,26 @@ impl Command {
             Self::Status(status) if status.seq == 0 => {
                 Err(Error::new(ErrorCode::Invalid, "`seq` must be 1 at least"))
             }
+            Self::Presence(presence) => match &presence.text {
+                Some(text) if text.chars().any(char::is_control) => Err(Error::new(
+                    ErrorCode::Invalid,
+                    "`text` must not hold control characters",
+                )),
+                // Empty: taken away.
+                Some(text) if !text.is_empty() => visible("text", text, MAX_PRESENCE_TEXT_CHARS),
+                None if presence.state.is_none() => {
+                    Err(Error::new(ErrorCode::Invalid, "give `state`, `text` or both"))
+                }
+                _ => Ok(()),
+            },
+            Self::Presences(ask) => within("users", "users", ask.users.len(), 1, MAX_PRESENCES),
             Self::Join(_)
             | Self::Leave(_)
             | Self::Remove(_)
             | Self::Delivered(_)
             | Self::Read(_)
             | Self::Status(_)
+            | Self::Typing(_)
             | Self::Ping(_) => Ok(()),
         }
     }

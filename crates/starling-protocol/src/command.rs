@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ClientId, ConversationId, Kind, Seq, UserId};
+use crate::{Availability, ClientId, ConversationId, Kind, Seq, UserId};
 
 /// A request; its tag is the key beside `id` in the frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +36,12 @@ pub enum Command {
     Receipts(ListReceipts),
     /// What became of one entry.
     Status(AskStatus),
+    /// I am typing, or stopped.
+    Typing(Typing),
+    /// I am there, or away, and this is what I say about it.
+    Presence(SetPresence),
+    /// Who of these is there?
+    Presences(AskPresences),
     /// A page of my conversations.
     List(List),
     /// Are you there?
@@ -59,6 +65,9 @@ macro_rules! for_each_command {
             "read" Read(crate::Read),
             "receipts" Receipts(crate::ListReceipts),
             "status" Status(crate::AskStatus),
+            "typing" Typing(crate::Typing),
+            "presence" Presence(crate::SetPresence),
+            "presences" Presences(crate::AskPresences),
             "list" List(crate::List),
             "ping" Ping(crate::Ping),
         }
@@ -234,6 +243,40 @@ pub struct AskStatus {
     pub conversation: ConversationId,
     /// Which entry.
     pub seq: Seq,
+}
+
+/// Tells the others that the user is typing, or has stopped. Not stored; ends by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Typing {
+    /// Where.
+    pub conversation: ConversationId,
+    /// Whether he types.
+    pub typing: bool,
+}
+
+/// Changes what others see of the user. What is absent stays as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct SetPresence {
+    /// What this connection says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<Availability>,
+    /// What the user says about himself, on all devices: 1 to 140 characters; empty takes it away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(max_length = 140))]
+    pub text: Option<String>,
+}
+
+/// Asks who is there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct AskPresences {
+    /// 1 to 100 users.
+    #[cfg_attr(feature = "openapi", schema(min_items = 1, max_items = 100))]
+    pub users: Vec<UserId>,
 }
 
 /// Asks for a page of the user's conversations, by id.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ConversationSummary, Entry, Error, ReceiptsChange, Seq, UserId};
+use crate::{ConversationId, ConversationSummary, Entry, Error, Presence, ReceiptsChange, Seq, UserId};
 
 /// A frame without id; its tag is the frame's only key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +18,10 @@ pub enum Event {
     Entry(Arc<Entry>),
     /// Members' marks have moved.
     Receipts(ReceiptsChange),
+    /// Another member types, or has stopped.
+    Typing(TypingChange),
+    /// Someone who shares a conversation with this user has come, gone, or says something else about himself.
+    Presence(Presence),
     /// A frame could not be read so far that its id is known.
     Error(Error),
 }
@@ -42,4 +46,15 @@ pub struct ConversationState {
     pub cursor: Seq,
     /// The conversation as it was when the stream started.
     pub conversation: ConversationSummary,
+}
+
+/// Another member types, or has stopped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TypingChange {
+    /// Where.
+    pub conversation: ConversationId,
+    /// Who.
+    pub user: UserId,
+    /// Whether he types.
+    pub typing: bool,
 }

@@ -200,6 +200,8 @@ impl<'de> Deserialize<'de> for ServerFrame {
             conversation: Option<crate::ConversationState>,
             entry: Option<std::sync::Arc<crate::Entry>>,
             receipts: Option<crate::ReceiptsChange>,
+            typing: Option<crate::TypingChange>,
+            presence: Option<crate::Presence>,
         }
         let flat = Flat::deserialize(deserializer)?;
         Ok(match flat {
@@ -230,6 +232,13 @@ impl<'de> Deserialize<'de> for ServerFrame {
                 receipts: Some(receipts),
                 ..
             } => Self::Event(Event::Receipts(receipts)),
+            Flat {
+                typing: Some(typing), ..
+            } => Self::Event(Event::Typing(typing)),
+            Flat {
+                presence: Some(presence),
+                ..
+            } => Self::Event(Event::Presence(presence)),
             Flat {
                 ready: Some(ready), ..
             } => Self::Event(Event::Ready(ready)),

@@ -19,19 +19,21 @@ mod id;
 pub mod limits;
 #[cfg(feature = "openapi")]
 mod openapi;
+mod presence;
 mod receipt;
 mod reply;
 
 pub use close::{CloseCode, Reconnect};
 pub use codec::{Codec, DecodeError, Encoded};
 pub use command::{
-    AddMembers, AskStatus, Auth, Command, Create, Delivered, History, Join, Leave, List, ListReceipts, Ping,
-    Read, RemoveMember, Send, Sync,
+    AddMembers, AskPresences, AskStatus, Auth, Command, Create, Delivered, History, Join, Leave, List,
+    ListReceipts, Ping, Read, RemoveMember, Send, SetPresence, Sync, Typing,
 };
 pub use entry::{Body, Entry, HeadMark, Kind, Member, Role, Seq};
 pub use error::{Error, ErrorCode};
-pub use event::{ConversationState, Event, Ready};
+pub use event::{ConversationState, Event, Ready, TypingChange};
 pub use frame::{ClientFrame, FrameError, ServerFrame};
 pub use id::{ClientId, ConversationId, InvalidId, UserId};
+pub use presence::{Availability, Presence, PresenceState, Presences};
 pub use receipt::{DeliveryStatus, EntryStatus, Receipt, ReceiptsChange, ReceiptsPage};
 pub use reply::{ConversationSummary, Conversations, HistoryPage, Reply, Sent, Synced};

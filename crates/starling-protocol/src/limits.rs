@@ -30,6 +30,10 @@ pub const MAX_RECEIPTS_LIMIT: u32 = 200;
 pub const DEFAULT_RECEIPTS_LIMIT: u32 = 50;
 /// Members of a conversation that tells of receipts; a larger one only keeps the marks.
 pub const MAX_RECEIPTS_MEMBERS: usize = 1_000;
+/// Unicode scalar values of what a user says about himself.
+pub const MAX_PRESENCE_TEXT_CHARS: usize = 140;
+/// Users in one `presences`.
+pub const MAX_PRESENCES: usize = 100;
 /// How far a client's Lamport stamp may be ahead of its conversation's clock.
 pub const MAX_LAMPORT_LEAD: u64 = 1 << 20;
 /// Bytes of an access token.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ClientId, ConversationId, Entry, EntryStatus, Error, Kind, ReceiptsPage, Role, Seq};
+use crate::{ClientId, ConversationId, Entry, EntryStatus, Error, Kind, Presences, ReceiptsPage, Role, Seq};
 
 /// The value of `ok`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,7 +25,9 @@ pub enum Reply {
     Receipts(ReceiptsPage),
     /// To `status`.
     Status(EntryStatus),
-    /// To `auth`, `delivered` and `read`.
+    /// To `presences`.
+    Presences(Presences),
+    /// To `auth`, `delivered`, `read`, `typing` and `presence`.
     Done {},
     /// To `ping`.
     Pong {

@@ -24,8 +24,8 @@ use crate::{RedisError, RedisSettings};
 const REDIRECTIONS: u32 = 2;
 
 /// The coordination ports, through Redis: [`starling_core::ports::Leases`], [`starling_core::ports::Bus`],
-/// [`starling_core::ports::SessionMap`], [`starling_core::ports::OfflineIndex`] and
-/// [`starling_core::ports::RateLimiter`]. Clones share the connections, which end with the last of them.
+/// [`starling_core::ports::SessionMap`], [`starling_core::ports::PresenceIndex`],
+/// [`starling_core::ports::OfflineIndex`] and [`starling_core::ports::RateLimiter`]. Clones share the connections, which end with the last of them.
 #[derive(Clone)]
 pub struct Redis {
     inner: Arc<Inner>,

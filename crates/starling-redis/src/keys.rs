@@ -45,6 +45,18 @@ pub(crate) fn rate(id: &UserId) -> Key {
     format!("rate:{{{id}}}").into()
 }
 
+pub(crate) fn away(id: &UserId) -> Key {
+    format!("away:{{{id}}}").into()
+}
+
+pub(crate) fn users(incarnation: &Incarnation) -> Key {
+    format!("users:{{{incarnation}}}").into()
+}
+
+pub(crate) fn nodes() -> Key {
+    "nodes:{all}".into()
+}
+
 /// The channel of a node. `commit.lua` and `announce.lua` build the same name.
 pub(crate) fn node(incarnation: &Incarnation) -> String {
     format!("node:{{{incarnation}}}")
@@ -73,10 +85,10 @@ mod tests {
         let ids = ["a", "{a}", "}a", "a}", "{", "}", "{}"].map(|id| UserId::new(id).unwrap());
         let mut keys: Vec<Key> = ids
             .iter()
-            .flat_map(|id| [user(id), queue(id), rate(id)])
+            .flat_map(|id| [user(id), queue(id), rate(id), away(id)])
             .collect();
         keys.sort();
         keys.dedup();
-        assert_eq!(keys.len(), 3 * ids.len());
+        assert_eq!(keys.len(), 4 * ids.len());
     }
 }

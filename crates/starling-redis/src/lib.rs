@@ -1,4 +1,5 @@
-//! Coordination through Redis 7: leases, pub/sub, routes, the session map, the offline index, rate limits.
+//! Coordination through Redis 7: leases, pub/sub, routes, the session map, presence, the offline index,
+//! rate limits.
 //!
 //! Constraints that shaped this crate:
 //!
@@ -24,6 +25,7 @@ mod keys;
 mod lane;
 mod leases;
 mod offline;
+mod presence;
 mod rate;
 mod scripts;
 mod sessions;

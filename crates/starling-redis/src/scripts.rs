@@ -28,6 +28,7 @@ macro_rules! scripts {
 scripts! {
     RESERVE = "reserve.lua";
     COMMIT = "commit.lua";
+    ADD_TO_SET = "add_to_set.lua";
     ANNOUNCE = "announce.lua";
     ABANDON = "abandon.lua";
     JOIN_ROUTE = "join_route.lua";

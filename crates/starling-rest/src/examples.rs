@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use starling_protocol::{
     Body, ClientId, ConversationId, ConversationSummary, Conversations, Create, DeliveryStatus, Entry,
-    EntryStatus, HistoryPage, Kind, Member, Receipt, ReceiptsPage, Role, Sent, UserId,
+    EntryStatus, HistoryPage, Kind, Member, Presence, PresenceState, Presences, Receipt, ReceiptsPage, Role,
+    Sent, UserId,
 };
 
 use crate::conversations::ConversationDetails;
@@ -113,6 +114,21 @@ pub(crate) fn status() -> Option<EntryStatus> {
         delivered: users(&["carol"]),
         read: users(&["bob"]),
     })
+}
+
+pub(crate) fn presences() -> Presences {
+    let states = [(PresenceState::Online, None), (PresenceState::Offline, Some(AT))];
+    let presences = users(&["bob", "carol"]).into_iter().zip(states);
+    Presences {
+        presences: presences
+            .map(|(user, (state, last_seen))| Presence {
+                text: last_seen.map(|_| "Back on Monday".into()),
+                user,
+                state,
+                last_seen,
+            })
+            .collect(),
+    }
 }
 
 pub(crate) fn healthy() -> HealthReport {

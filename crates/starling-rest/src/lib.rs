@@ -14,6 +14,7 @@ mod extract;
 mod members;
 mod observe;
 mod openapi;
+mod presence;
 mod probes;
 mod readiness;
 mod receipts;

@@ -44,6 +44,7 @@ pub(crate) fn introduction() -> OpenApi {
             tag("conversations", "Making and finding conversations."),
             tag("members", "Who is in them."),
             tag("entries", "What is said in them."),
+            tag("presence", "Who is there."),
             tag(
                 "probes",
                 "For orchestrators, balancers and operators; no token is needed.",
@@ -118,6 +119,10 @@ error_sets! {
         Malformed Invalid TooLarge Unauthenticated Forbidden NotAMember UnknownConversation Unavailable
         Unknown Internal
     } Malformed;
+    /// Of asking with a body.
+    AskErrors { Malformed Invalid TooLarge Unauthenticated Unavailable Internal } Malformed;
+    /// The same where a limit holds.
+    LimitedErrors { Malformed Invalid TooLarge Unauthenticated RateLimited Unavailable Internal } Malformed;
     /// Of asking what became of an entry.
     StatusErrors {
         Malformed Invalid CursorAhead Unauthenticated Forbidden NotAMember UnknownConversation Unavailable Internal

@@ -17,7 +17,7 @@ use utoipa_axum::routes;
 
 use crate::error::ApiError;
 use crate::readiness::Readiness;
-use crate::{conversations, entries, members, observe, openapi, probes, receipts};
+use crate::{conversations, entries, members, observe, openapi, presence, probes, receipts};
 
 /// Renders the node's metrics in Prometheus' text format.
 pub type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;
@@ -128,6 +128,8 @@ pub(crate) fn routes() -> OpenApiRouter<Arc<Rest>> {
         .routes(routes!(entries::history))
         .routes(routes!(receipts::list))
         .routes(routes!(receipts::status))
+        .routes(routes!(presence::set))
+        .routes(routes!(presence::ask))
         .routes(routes!(probes::health))
         .routes(routes!(probes::alive))
         .routes(routes!(probes::ready))

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use starling_protocol::{Body, Entry, HeadMark, ReceiptsChange, Seq};
+use starling_protocol::{Body, Entry, HeadMark, ReceiptsChange, Seq, TypingChange};
 use tokio::time::Instant;
 
 use super::told::Told;
@@ -192,6 +192,23 @@ impl Hub {
         if let Some(news) = self.told.news(change) {
             self.tell(&SharedFrame::receipts(news));
         }
+    }
+
+    /// Tells the sessions of all other users that one types.
+    pub(crate) fn tell_typing(&self, change: TypingChange) {
+        let typist = change.user.clone();
+        let frame = SharedFrame::typing(change);
+        for session in self.sessions.iter().filter(|session| *session.user() != typist) {
+            session.outbox().push_if_roomy(&frame);
+        }
+    }
+
+    /// The sessions, unless there are more than `limit`.
+    pub(crate) fn followers(&self, limit: usize) -> Vec<Arc<Session>> {
+        if self.sessions.len() > limit {
+            return Vec::new();
+        }
+        self.sessions.clone()
     }
 
     fn tell(&self, frame: &Arc<SharedFrame>) {

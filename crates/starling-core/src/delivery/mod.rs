@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use starling_protocol::{ConversationId, Entry, HeadMark, ReceiptsChange, Seq};
+use starling_protocol::{ConversationId, Entry, HeadMark, ReceiptsChange, Seq, TypingChange};
 use tokio::time::{Instant, sleep};
 
 pub(crate) use hub::{Attach, Hub, ends};
@@ -93,6 +93,7 @@ impl Delivery {
                 self.fill(shared, &first.conversation, &hub);
             }
         }
+        shared.typists.delivered(shared, entries);
         for entry in entries {
             for user in newcomers(entry) {
                 for session in shared.sessions.of(&user) {
@@ -172,6 +173,20 @@ impl Delivery {
         if let Some(hub) = self.hub(&change.conversation) {
             hub.lock().tell_receipts(change);
         }
+    }
+
+    /// Tells the sessions that follow a conversation, but not the typist's own, that someone types.
+    pub(crate) fn tell_typing(&self, change: TypingChange) {
+        if let Some(hub) = self.hub(&change.conversation) {
+            hub.lock().tell_typing(change);
+        }
+    }
+
+    /// The sessions that follow a conversation on this node; none where there are more than `limit`.
+    pub(crate) fn followers(&self, id: &ConversationId, limit: usize) -> Vec<Arc<Session>> {
+        self.hub(id)
+            .map(|hub| hub.lock().followers(limit))
+            .unwrap_or_default()
     }
 
     /// The log reaches at least `seq`.

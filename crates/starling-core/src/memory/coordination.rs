@@ -50,8 +50,8 @@ pub struct MemoryCoordination {
 }
 
 /// One node's handle on the coordination service. It implements [`crate::ports::Leases`],
-/// [`crate::ports::Bus`], [`crate::ports::SessionMap`], [`crate::ports::OfflineIndex`] and
-/// [`crate::ports::RateLimiter`]. Clones are the same node; when the last one is gone, so is its subscription.
+/// [`crate::ports::Bus`], [`crate::ports::SessionMap`], [`crate::ports::PresenceIndex`],
+/// [`crate::ports::OfflineIndex`] and [`crate::ports::RateLimiter`]. Clones are the same node; when the last one is gone, so is its subscription.
 #[derive(Clone)]
 pub struct MemoryNode {
     inner: Arc<NodeInner>,
@@ -92,6 +92,8 @@ pub(super) struct Keys {
     pub(super) sessions: HashMap<UserId, BTreeMap<ConnectionId, Incarnation>>,
     pub(super) queues: HashMap<UserId, Queue>,
     pub(super) buckets: HashMap<UserId, Bucket>,
+    pub(super) nodes: BTreeMap<Incarnation, BTreeSet<UserId>>,
+    pub(super) away: HashMap<UserId, BTreeSet<ConnectionId>>,
 }
 
 impl Default for MemoryCoordination {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use starling_protocol::{ConversationId, Role, Seq, UserId};
 
-use crate::ports::{ConversationRecord, Effect, MarksRaised, MemberRecord};
+use crate::ports::{ConversationRecord, Effect, MarksRaised, MemberRecord, Remembered};
 use crate::{defect, planted};
 
 /// Conversations, members and users.
@@ -15,6 +15,7 @@ pub(super) struct Tables {
     /// Every conversation in which a user has a record, present or former.
     by_user: HashMap<UserId, BTreeSet<ConversationId>>,
     users: BTreeMap<UserId, Option<String>>,
+    remembered: HashMap<UserId, Remembered>,
 }
 
 impl Tables {
@@ -69,6 +70,19 @@ impl Tables {
         if let Some(name) = name {
             *kept = Some(name.to_owned());
         }
+    }
+
+    pub(super) fn remembered(&self, user: &UserId) -> Remembered {
+        self.remembered.get(user).cloned().unwrap_or_default()
+    }
+
+    pub(super) fn set_presence_text(&mut self, user: &UserId, text: Option<&str>) {
+        self.remembered.entry(user.clone()).or_default().text = text.map(str::to_owned);
+    }
+
+    pub(super) fn saw_last(&mut self, user: &UserId, at: i64) {
+        let last_seen = &mut self.remembered.entry(user.clone()).or_default().last_seen;
+        *last_seen = (*last_seen).max(Some(at));
     }
 
     pub(super) fn apply(&mut self, effect: &Effect) {

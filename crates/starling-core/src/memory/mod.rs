@@ -16,6 +16,7 @@ mod effects;
 mod faults;
 mod leases;
 mod log;
+mod presence;
 mod replicas;
 mod sessions;
 mod store;
@@ -79,6 +80,8 @@ pub fn node(store: &MemoryStore, coordination: &MemoryCoordination) -> NodePorts
         leases: Arc::new(coordination.clone()),
         bus: Arc::new(coordination.clone()),
         sessions: Arc::new(coordination.clone()),
+        presence: Arc::new(coordination.clone()),
+        presence_store: Arc::new(store.clone()),
         offline: Arc::new(coordination.clone()),
         rates: Arc::new(coordination.clone()),
     };

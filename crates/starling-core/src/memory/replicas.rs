@@ -42,6 +42,8 @@ pub(super) enum Write {
     Applied(ConversationId, Seq),
     Marks(MarksRaised),
     User(UserId, Option<String>),
+    PresenceText(UserId, Option<String>),
+    LastSeen(UserId, i64),
 }
 
 struct Logged {
@@ -185,6 +187,8 @@ impl Data {
             Write::Effect(effect) => self.tables.apply(effect),
             Write::Applied(conversation, seq) => self.tables.mark_applied(conversation, *seq),
             Write::Marks(raised) => self.tables.raise_marks(raised),
+            Write::PresenceText(user, text) => self.tables.set_presence_text(user, text.as_deref()),
+            Write::LastSeen(user, at) => self.tables.saw_last(user, *at),
             Write::User(user, name) => self.tables.saw_user(user, name.as_deref()),
         }
     }

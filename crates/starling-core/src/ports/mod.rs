@@ -1,8 +1,9 @@
 //! What the engine asks of the world, as narrow traits whose docs are the contract.
 //!
 //! Architecture invariant: the engine knows no Redis, no MongoDB and no sockets. Two groups of ports stand
-//! behind these traits: the *store* ([`EntryLog`], [`Directory`]), which decides, and *coordination*
-//! ([`Leases`], [`Bus`], [`SessionMap`], [`OfflineIndex`], [`RateLimiter`]), which only buys speed: all that it
+//! behind these traits: the *store* ([`EntryLog`], [`Directory`], [`PresenceStore`]), which decides, and *coordination*
+//! ([`Leases`], [`Bus`], [`SessionMap`],
+//! [`PresenceIndex`], [`OfflineIndex`], [`RateLimiter`]), which only buys speed: all that it
 //! holds may vanish, go back in time or be unreachable at any moment, and that costs latency, never a message.
 //!
 //! All methods are cancel-safe in this sense: a dropped future leaves an effect that either happened whole or
@@ -13,6 +14,7 @@ mod directory;
 mod fresh_id;
 mod leases;
 mod log;
+mod presence;
 mod sessions;
 
 use std::sync::Arc;
@@ -21,6 +23,7 @@ pub use bus::{Bus, BusEvent, Incarnation};
 pub use directory::{ConversationRecord, Directory, Effect, MarksRaised, MemberRecord};
 pub use leases::{AfterCommit, Commit, Committed, LeaseState, LeaseToken, Leases, Reservation};
 pub use log::{EntryLog, InsertError};
+pub use presence::{PresenceIndex, PresenceStore, Remembered};
 pub use sessions::{
     Admission, ConnectionId, OfflineIndex, RateGrant, RateLimit, RateLimiter, SessionMap, SessionRef,
 };
@@ -58,6 +61,10 @@ pub struct Ports {
     pub bus: Arc<dyn Bus>,
     /// Which user is connected where.
     pub sessions: Arc<dyn SessionMap>,
+    /// Who is connected to which node, and who is away.
+    pub presence: Arc<dyn PresenceIndex>,
+    /// What is kept of presence.
+    pub presence_store: Arc<dyn PresenceStore>,
     /// What waits for users who are away.
     pub offline: Arc<dyn OfflineIndex>,
     /// Limits that hold cluster-wide.

@@ -10,7 +10,7 @@ use starling_protocol::{
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::receipts;
+use super::{receipts, signals};
 use crate::Outbox;
 use crate::chance;
 use crate::event::entry_weight;
@@ -132,6 +132,9 @@ pub(crate) async fn execute(shared: &Arc<Shared>, user: &UserId, command: Comman
         Command::Read(read) => receipts::mark(shared, user, Mark::Read, read.conversation, read.seq).await,
         Command::Receipts(ask) => receipts::list(shared, user, ask).await,
         Command::Status(ask) => receipts::status(shared, user, ask).await,
+        Command::Typing(typing) => signals::typing(shared, user, None, typing, false).await,
+        Command::Presence(set) => shared.presences.set(shared, user, None, set).await,
+        Command::Presences(ask) => shared.presences.ask(shared, user, ask).await,
         Command::Ping(_) => Ok(Reply::Pong { at: unix_millis() }),
         Command::Auth(_) | Command::Sync(_) => Err(invalid(format!(
             "{} needs a connection of its own",

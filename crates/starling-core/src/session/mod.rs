@@ -2,6 +2,7 @@
 
 mod commands;
 mod receipts;
+mod signals;
 mod stream;
 
 use std::fmt;
@@ -11,7 +12,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use starling_protocol::{
-    CloseCode, Command, ConversationId, Delivered, Error, ErrorCode, Read, Reply, Seq, UserId,
+    CloseCode, Command, ConversationId, Delivered, Error, ErrorCode, Read, Reply, Seq, Typing, UserId,
 };
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
@@ -54,6 +55,8 @@ pub struct Session {
     ahead: Mutex<Vec<ConversationId>>,
     /// Conversations to which the user is being welcomed.
     welcoming: Mutex<Vec<ConversationId>>,
+    /// Whether the device says that nobody looks at it.
+    away: AtomicBool,
     closed: AtomicBool,
 }
 
@@ -94,10 +97,12 @@ impl Session {
             waiting_syncs: Arc::default(),
             ahead: Mutex::default(),
             welcoming: Mutex::default(),
+            away: AtomicBool::new(false),
             closed: AtomicBool::new(false),
         });
         session.admit().await?;
         shared.sessions.insert(&session);
+        shared.presences.changed(&session.user);
         Ok(session)
     }
 
@@ -175,6 +180,14 @@ impl Session {
         &self.outbox
     }
 
+    pub(crate) fn is_away(&self) -> bool {
+        self.away.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_away(&self, away: bool) {
+        self.away.store(away, Ordering::Release);
+    }
+
     fn is_live(&self) -> bool {
         self.live.load(Ordering::Acquire)
     }
@@ -221,8 +234,18 @@ impl Session {
                     )),
                 );
             }
+            Command::Typing(typing) => {
+                let said = self.typing(typing).await;
+                self.reply(id, said);
+            }
+            Command::Presence(set) => {
+                let presences = &self.shared.presences;
+                let done = presences.set(&self.shared, &self.user, Some(self), set).await;
+                self.reply(id, done);
+            }
             Command::Create(_)
             | Command::History(_)
+            | Command::Presences(_)
             | Command::Receipts(_)
             | Command::Status(_)
             | Command::List(_)
@@ -247,6 +270,11 @@ impl Session {
             *delivered = seq.max(*delivered);
         }
         Ok(Reply::Done {})
+    }
+
+    async fn typing(&self, typing: Typing) -> Result<Reply, Error> {
+        let known = self.streams.lock().contains_key(&typing.conversation);
+        signals::typing(&self.shared, &self.user, Some(&self.connection), typing, known).await
     }
 
     /// The conversation is not streamed to this session any more.
@@ -293,6 +321,7 @@ impl Session {
         for id in streams.keys() {
             self.shared.delivery.detach(id, self);
         }
+        self.shared.typists.gone(&self.shared, &self.connection);
         let entry = self.entry();
         if self
             .shared
@@ -303,6 +332,12 @@ impl Session {
             .is_err()
         {
             tokio::spawn(leave_map(self.shared.clone(), self.user.clone(), entry));
+        }
+        self.shared.presences.went(&self.shared, &self.user);
+        if self.is_away() {
+            let presence = &self.shared.ports.presence;
+            // One that stays is of no connection, and says nothing.
+            let _ = presence.set_away(&self.user, &self.connection, false).await;
         }
         if !self.shared.sessions.is_connected(&self.user) {
             self.leave_notes(streams).await;

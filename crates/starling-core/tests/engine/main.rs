@@ -11,6 +11,8 @@ mod faults;
 mod limits;
 mod membership;
 mod ordering;
+mod presence;
 mod receipts;
 mod resume;
+mod typing;
 mod undone;

@@ -216,7 +216,13 @@ impl Client {
                 }
             }
             ServerFrame::Event(Event::Entry(entry)) => self.entry(entry),
-            ServerFrame::Event(Event::Ready(_) | Event::Receipts(_) | Event::Error(_)) => {}
+            ServerFrame::Event(
+                Event::Ready(_)
+                | Event::Receipts(_)
+                | Event::Typing(_)
+                | Event::Presence(_)
+                | Event::Error(_),
+            ) => {}
             ServerFrame::Reply { id, result } => match (result, self.sync) {
                 (Ok(Reply::Synced(synced)), Some((sync, _))) if sync == *id => {
                     self.sync = None;

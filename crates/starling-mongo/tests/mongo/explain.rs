@@ -4,7 +4,7 @@ use std::future::Future;
 
 use bson::{Document, doc};
 use mongodb::{Client, Database};
-use starling_core::ports::{Directory, EntryLog};
+use starling_core::ports::{Directory, EntryLog, PresenceStore};
 use starling_mongo::Mongo;
 use starling_protocol::{Role, Seq};
 
@@ -233,6 +233,27 @@ async fn every_hot_query_of_the_directory_uses_its_index() {
     let page = directory.memberships(&gone, None, 50);
     profiled
         .check(page, cost("former memberships", ixscan(BY_PRESENT), 0, 0))
+        .await;
+
+    let users: Vec<_> = (0..50).map(|n| user(&format!("user{n}"))).collect();
+    directory.seen(&users, 1).await.unwrap();
+    profiled
+        .check(
+            directory.remembered(&users),
+            cost("remembered", ixscan("{ _id: 1 }"), 101, 50),
+        )
+        .await;
+    profiled
+        .check(
+            directory.sharing(&alice, &users),
+            cost("sharing", ixscan(BY_PRESENT), 151, 100),
+        )
+        .await;
+    profiled
+        .check(
+            directory.seen(&users[..1], 2),
+            cost("seen", "IDHACK".into(), 1, 1),
+        )
         .await;
 
     let applied = [(c7.clone(), 9)];

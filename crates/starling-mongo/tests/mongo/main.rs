@@ -9,6 +9,7 @@ mod entry_log;
 mod explain;
 mod failover;
 mod halted;
+mod presence;
 mod replica_set;
 mod retries;
 mod sample;

@@ -151,6 +151,11 @@ fn every_limit_has_its_row() {
             limits::MAX_RECEIPTS_MEMBERS as u64,
         ),
         (
+            "characters of what a user says about himself",
+            limits::MAX_PRESENCE_TEXT_CHARS as u64,
+        ),
+        ("users in one `presences`", limits::MAX_PRESENCES as u64),
+        (
             "lead of a Lamport stamp over its conversation's clock",
             limits::MAX_LAMPORT_LEAD,
         ),
@@ -243,6 +248,7 @@ fn kinds(frame: &ServerFrame) -> BTreeSet<&'static str> {
             Reply::Conversations(_) => ("reply conversations", vec![]),
             Reply::Receipts(_) => ("reply receipts", vec![]),
             Reply::Status(_) => ("reply status", vec![]),
+            Reply::Presences(_) => ("reply presences", vec![]),
             Reply::Done {} => ("reply done", vec![]),
             Reply::Pong { .. } => ("reply pong", vec![]),
         },
@@ -251,6 +257,8 @@ fn kinds(frame: &ServerFrame) -> BTreeSet<&'static str> {
             Event::Conversation(_) => ("event conversation", vec![]),
             Event::Entry(entry) => ("event entry", vec![entry.clone()]),
             Event::Receipts(_) => ("event receipts", vec![]),
+            Event::Typing(_) => ("event typing", vec![]),
+            Event::Presence(_) => ("event presence", vec![]),
             Event::Error(_) => ("event error", vec![]),
         },
     };
@@ -296,6 +304,7 @@ fn every_reply_event_and_body_has_its_row_and_an_example() {
                 "conversations",
                 "receipts",
                 "status",
+                "presences",
                 "done",
                 "pong",
             ][..],
@@ -303,7 +312,15 @@ fn every_reply_event_and_body_has_its_row_and_an_example() {
         (
             "## Events",
             "event",
-            &["ready", "conversation", "entry", "receipts", "error"],
+            &[
+                "ready",
+                "conversation",
+                "entry",
+                "receipts",
+                "typing",
+                "presence",
+                "error",
+            ],
         ),
         (
             "## Entries",

@@ -226,3 +226,46 @@ fn a_frame_over_the_limit_is_not_even_read() {
     padded.resize(limits::MAX_FRAME_BYTES, b' ');
     assert!(Codec::Json.decode_client(&padded).is_ok());
 }
+
+#[test]
+fn what_is_said_about_oneself_has_its_bounds() {
+    let presence = |fields: Value| json!({"id": 7, "presence": fields});
+    for fields in [
+        json!({}),
+        json!({"state": "offline"}),
+        json!({"text": "x".repeat(limits::MAX_PRESENCE_TEXT_CHARS + 1)}),
+        json!({"text": "two\nlines"}),
+        json!({"text": "  "}),
+        json!({"text": 1}),
+    ] {
+        refused(&presence(fields), ErrorCode::Invalid, Some(7));
+    }
+    for fields in [
+        json!({"state": "away"}),
+        json!({"text": ""}),
+        json!({"text": "ü".repeat(limits::MAX_PRESENCE_TEXT_CHARS), "state": "online"}),
+    ] {
+        let frame = presence(fields).to_string();
+        assert!(Codec::Json.decode_client(frame.as_bytes()).is_ok(), "{frame}");
+    }
+    let many = vec!["bob"; limits::MAX_PRESENCES + 1];
+    for users in [json!([]), json!(many), json!([""]), json!("bob")] {
+        refused(
+            &json!({"id": 7, "presences": {"users": users}}),
+            ErrorCode::Invalid,
+            Some(7),
+        );
+    }
+    refused(
+        &json!({"id": 7, "status": {"conversation": "c", "seq": 0}}),
+        ErrorCode::Invalid,
+        Some(7),
+    );
+    for limit in [0, limits::MAX_RECEIPTS_LIMIT + 1] {
+        refused(
+            &json!({"id": 7, "receipts": {"conversation": "c", "limit": limit}}),
+            ErrorCode::Invalid,
+            Some(7),
+        );
+    }
+}

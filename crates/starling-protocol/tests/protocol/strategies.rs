@@ -6,10 +6,11 @@ use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
 use starling_protocol::{
-    AddMembers, AskStatus, Auth, Body, ClientFrame, ClientId, Command, ConversationId, ConversationState,
-    ConversationSummary, Conversations, Create, Delivered, DeliveryStatus, Entry, EntryStatus, Error,
-    ErrorCode, Event, History, HistoryPage, Join, Kind, Leave, List, ListReceipts, Member, Ping, Read, Ready,
-    Receipt, ReceiptsChange, ReceiptsPage, RemoveMember, Reply, Role, Send, Sent, ServerFrame, Sync, Synced,
+    AddMembers, AskPresences, AskStatus, Auth, Availability, Body, ClientFrame, ClientId, Command,
+    ConversationId, ConversationState, ConversationSummary, Conversations, Create, Delivered, DeliveryStatus,
+    Entry, EntryStatus, Error, ErrorCode, Event, History, HistoryPage, Join, Kind, Leave, List, ListReceipts,
+    Member, Ping, Presence, PresenceState, Presences, Read, Ready, Receipt, ReceiptsChange, ReceiptsPage,
+    RemoveMember, Reply, Role, Send, Sent, ServerFrame, SetPresence, Sync, Synced, Typing, TypingChange,
     UserId,
 };
 
@@ -135,6 +136,20 @@ pub(crate) fn command(tag: &str) -> BoxedStrategy<Command> {
         "status" => (conversation(), 1..=u64::MAX)
             .prop_map(|(conversation, seq)| Command::Status(AskStatus { conversation, seq }))
             .boxed(),
+        "typing" => (conversation(), any::<bool>())
+            .prop_map(|(conversation, typing)| Command::Typing(Typing { conversation, typing }))
+            .boxed(),
+        "presence" => (availability(), option::of("[^\\p{Cc}\\s]{1,140}|"))
+            .prop_map(|(state, text)| {
+                Command::Presence(SetPresence {
+                    state: Some(state),
+                    text,
+                })
+            })
+            .boxed(),
+        "presences" => vec(user(), 1..5)
+            .prop_map(|users| Command::Presences(AskPresences { users }))
+            .boxed(),
         "list" => (option::of(conversation()), option::of(1..=200_u32))
             .prop_map(|(after, limit)| Command::List(List { after, limit }))
             .boxed(),
@@ -242,6 +257,30 @@ fn error() -> impl Strategy<Value = Error> {
         })
 }
 
+fn availability() -> impl Strategy<Value = Availability> {
+    prop_oneof![Just(Availability::Online), Just(Availability::Away)]
+}
+
+fn presence() -> impl Strategy<Value = Presence> {
+    let state = prop_oneof![
+        Just(PresenceState::Online),
+        Just(PresenceState::Away),
+        Just(PresenceState::Offline)
+    ];
+    (
+        user(),
+        state,
+        option::of(any::<String>()),
+        option::of(any::<i64>()),
+    )
+        .prop_map(|(user, state, text, last_seen)| Presence {
+            user,
+            state,
+            text,
+            last_seen,
+        })
+}
+
 fn receipt() -> impl Strategy<Value = Receipt> {
     (user(), any::<u64>(), any::<u64>()).prop_map(|(user, delivered, read)| Receipt {
         user,
@@ -301,6 +340,7 @@ fn reply() -> impl Strategy<Value = Reply> {
         (vec(receipt(), 0..4), option::of(user()))
             .prop_map(|(members, next)| Reply::Receipts(ReceiptsPage { members, next })),
         status().prop_map(Reply::Status),
+        vec(presence(), 0..4).prop_map(|presences| Reply::Presences(Presences { presences })),
         Just(Reply::Done {}),
         any::<i64>().prop_map(|at| Reply::Pong { at }),
     ]
@@ -322,6 +362,14 @@ fn event() -> impl Strategy<Value = Event> {
             Event::Conversation(ConversationState { cursor, conversation })
         }),
         entry().prop_map(Event::Entry),
+        (conversation(), user(), any::<bool>()).prop_map(|(conversation, user, typing)| {
+            Event::Typing(TypingChange {
+                conversation,
+                user,
+                typing,
+            })
+        }),
+        presence().prop_map(Event::Presence),
         (conversation(), any::<u64>(), any::<u64>(), vec(receipt(), 0..4)).prop_map(
             |(conversation, delivered, read, members)| {
                 Event::Receipts(ReceiptsChange {

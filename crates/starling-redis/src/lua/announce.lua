@@ -1,6 +1,6 @@
 -- Publishes to every node of a set but one.
 --
--- KEYS  route
+-- KEYS  route, or nodes
 -- ARGV  payload, own incarnation
 
 for _, incarnation in ipairs(redis.call('SMEMBERS', KEYS[1])) do

@@ -8,6 +8,7 @@ mod support;
 mod bus;
 mod leases;
 mod offline;
+mod presence;
 mod rate;
 mod recovery;
 mod security;

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use nix::sys::signal::Signal;
 use starling_core::ports::{
-    AfterCommit, Bus, BusEvent, Commit, ConnectionId, Incarnation, Leases, OfflineIndex, RateLimit,
-    RateLimiter, Reservation, SessionMap, SessionRef, Unavailable,
+    AfterCommit, Bus, BusEvent, Commit, ConnectionId, Incarnation, Leases, OfflineIndex, PresenceIndex,
+    RateLimit, RateLimiter, Reservation, SessionMap, SessionRef, Unavailable,
 };
 use starling_redis::{Redis, RedisSettings};
 use tokio::sync::mpsc;
@@ -118,6 +118,19 @@ fn methods() -> Vec<(&'static str, Method)> {
         )),
         method!("disconnect", |redis| redis.disconnect(&user(), &session())),
         method!("sessions", |redis| redis.sessions(&[user(), user()])),
+        method!("enter", |redis| redis.enter(&Incarnation::fresh(), &[user()])),
+        method!("leave", |redis| redis.leave(&Incarnation::fresh(), &[user()])),
+        method!("nodes", |redis| redis.nodes()),
+        method!("users_of", |redis| redis.users_of(&Incarnation::fresh(), 1)),
+        method!("forget", |redis| redis.forget(&Incarnation::fresh())),
+        method!("set_away", |redis| redis.set_away(
+            &user(),
+            &ConnectionId::fresh(),
+            true
+        )),
+        method!("away", |redis| redis.away(&[user()])),
+        method!("announce_to_nodes", |redis| redis
+            .announce_to_nodes(Bytes::new(), &Incarnation::fresh())),
         method!("enqueue", |redis| redis.enqueue(
             &conversation(),
             1,

@@ -44,6 +44,8 @@ async fn every_route_is_documented() {
         "post /v1/conversations/{id}/messages",
         "put /v1/conversations/{id}/read",
         "get /v1/conversations/{id}/receipts",
+        "put /v1/presence",
+        "post /v1/presences",
     ];
     assert_eq!(found, expected);
 }

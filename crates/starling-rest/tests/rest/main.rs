@@ -8,5 +8,6 @@ mod cors;
 mod document;
 mod entries;
 mod errors;
+mod presence;
 mod probes;
 mod support;

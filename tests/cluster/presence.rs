@@ -1,0 +1,116 @@
+//! Who is there and who types, across nodes, and after the death of one.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use starling_client::{Client, Event};
+use starling_protocol::{Availability, Presence, PresenceState, SetPresence, UserId};
+use tokio::time::{Instant, timeout};
+
+use crate::stage::{Stage, eventually, user};
+
+const SOON: Duration = Duration::from_secs(10);
+/// The liveness of a node, and a little.
+const LIVENESS: Duration = Duration::from_secs(18);
+
+/// The next event that fulfils a wish.
+async fn next<T>(client: &Client, within: Duration, mut wish: impl FnMut(Event) -> Option<T>) -> T {
+    let next = async {
+        loop {
+            if let Some(found) = wish(client.next_event().await.unwrap()) {
+                return found;
+            }
+        }
+    };
+    timeout(within, next).await.expect("an event that was waited for")
+}
+
+async fn told(client: &Client, of: &UserId, state: PresenceState, within: Duration) -> Presence {
+    next(client, within, |event| match event {
+        Event::Presence(presence) if presence.user == *of && presence.state == state => Some(presence),
+        _ => None,
+    })
+    .await
+}
+
+async fn typing(client: &Client) -> (UserId, bool) {
+    next(client, SOON, |event| match event {
+        Event::Typing(change) => Some((change.user, change.typing)),
+        _ => None,
+    })
+    .await
+}
+
+#[tokio::test]
+async fn people_come_type_and_go_on_different_nodes() {
+    let stage = Stage::start("presence").await;
+    let (ann, bob) = (user("ann"), user("bob"));
+    let first = stage.client_at(0, "ann").await;
+    let id = first.create_direct(bob.clone()).await.unwrap().id;
+    let phone = stage.client_at(1, "bob").await;
+    told(&first, &bob, PresenceState::Online, SOON).await;
+
+    // Several devices, a text, away only if all say so.
+    let laptop = stage.client_at(2, "bob").await;
+    let away = SetPresence {
+        state: Some(Availability::Away),
+        text: Some("at sea".into()),
+    };
+    phone.set_presence(away.clone()).await.unwrap();
+    let online = told(&first, &bob, PresenceState::Online, SOON).await;
+    assert_eq!(online.text.as_deref(), Some("at sea"));
+    laptop.set_presence(away).await.unwrap();
+    told(&first, &bob, PresenceState::Away, SOON).await;
+
+    // Typing ends with the message, and comes to no device of the typist.
+    laptop.typing(&id, true).await.unwrap();
+    assert_eq!(typing(&first).await, (bob.clone(), true));
+    laptop.send(&id, "hello").await.unwrap();
+    assert_eq!(typing(&first).await, (bob.clone(), false));
+    first.typing(&id, true).await.unwrap();
+    assert_eq!(typing(&phone).await, (ann.clone(), true));
+    first.typing(&id, false).await.unwrap();
+    assert_eq!(typing(&phone).await, (ann.clone(), false));
+
+    // A node dies with one of bob's devices and ann's only one; others, who resume elsewhere, are told.
+    stage.node(0).kill9().await.unwrap();
+    let killed = Instant::now();
+    let gone = told(&phone, &ann, PresenceState::Offline, LIVENESS).await;
+    println!("told of after {:?}", killed.elapsed());
+    assert!(gone.last_seen.is_some());
+    let again = stage.client_at(1, "ann").await;
+    told(&phone, &ann, PresenceState::Online, SOON).await;
+
+    // Redis forgets; the nodes register anew, so that a death is still noticed.
+    stage.redis().flush_all().await.unwrap();
+    eventually("all is registered anew", SOON, async || {
+        let found = again.presences(vec![bob.clone()]).await.unwrap();
+        (found[0].state == PresenceState::Away).then_some(())
+    })
+    .await;
+    drop(phone);
+    stage.node(2).kill9().await.unwrap();
+    told(&again, &bob, PresenceState::Offline, LIVENESS).await;
+
+    // Whoever asks is told the same, and only of those whom he shares a conversation with.
+    let http = reqwest::Client::new();
+    let ask = async |name: &str| {
+        let answer = http
+            .post(format!("{}/v1/presences", stage.node(1).url()))
+            .bearer_auth(stage.token(name).unwrap())
+            .header("content-type", "application/json")
+            .body(json!({"users": ["bob"]}).to_string())
+            .send()
+            .await
+            .unwrap();
+        let found: Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
+        found["presences"].clone()
+    };
+    let found = ask("ann").await;
+    assert_eq!(
+        (&found[0]["state"], &found[0]["text"]),
+        (&json!("offline"), &json!("at sea"))
+    );
+    assert!(found[0]["last_seen"].is_number());
+    assert_eq!(ask("eve").await, json!([]));
+}
