@@ -12,6 +12,7 @@
     reason = "what a fault run went through is of interest, not only that it passed"
 )]
 
+mod attempts;
 mod bad_input;
 mod chaos;
 mod cluster_redis;

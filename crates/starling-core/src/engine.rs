@@ -18,7 +18,7 @@ use crate::ports::{BusEvent, Incarnation, Ports, Unavailable};
 use crate::registration::Registration;
 use crate::session::{Session, execute};
 use crate::shared::Shared;
-use crate::{Outbox, Settings, audit, presence, receipts, standing, typing};
+use crate::{Outbox, Settings, attempts, audit, presence, receipts, standing, typing};
 
 /// Marks that others wait to see are written once in a round of receipts; the offline index, and marks that
 /// nobody waits for, with every so many rounds: once a second.
@@ -87,6 +87,7 @@ impl Engine {
             tokio::spawn(audit::look_at_sessions(shared.clone())).abort_handle(),
             tokio::spawn(flush(shared.clone())).abort_handle(),
             tokio::spawn(receipts::tell(shared.clone())).abort_handle(),
+            tokio::spawn(attempts::make(shared.clone())).abort_handle(),
             tokio::spawn(typing::expire(shared.clone())).abort_handle(),
             tokio::spawn(presence::follow(shared.clone())).abort_handle(),
             tokio::spawn(presence::bury(shared.clone())).abort_handle(),
@@ -241,6 +242,9 @@ async fn hear(shared: Arc<Shared>, mut events: mpsc::Receiver<BusEvent>, echo: w
                 Some(NodeMessage::Head(id, seq, changes)) => {
                     shared.delivery.offer(&shared, &changes);
                     shared.delivery.heard_head(&shared, &id, seq);
+                }
+                Some(NodeMessage::Undelivered(id, head, users)) => {
+                    attempts::heard(&shared, &id, head, &users);
                 }
                 Some(NodeMessage::Receipts(change)) => shared.receipts.heard(&shared, change),
                 Some(NodeMessage::Typing(change)) => shared.typists.heard(&shared, change),

@@ -3,6 +3,7 @@
 //! Architecture invariant: no Redis, no MongoDB, no sockets, no HTTP here; what the engine asks of the world
 //! stands in [`ports`]. [`memory`] implements them in this process, for tests under paused time.
 
+mod attempts;
 mod audit;
 mod auth;
 mod chance;

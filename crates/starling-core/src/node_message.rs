@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use starling_protocol::{ConversationId, Entry, ReceiptsChange, Seq, TypingChange};
+use starling_protocol::{ConversationId, Entry, ReceiptsChange, Seq, TypingChange, UserId};
 
 use crate::presence::PresenceNews;
 
@@ -16,6 +16,8 @@ pub(crate) enum NodeMessage {
     /// The log of a conversation reaches at least here; with the changes of membership among what was perhaps
     /// never announced, which concern nodes that do not follow the conversation yet.
     Head(ConversationId, Seq, Vec<Arc<Entry>>),
+    /// The log reaches at least here, and these users, connected to this node, have not confirmed it.
+    Undelivered(ConversationId, Seq, Vec<UserId>),
     /// The lease that this node waits for is handed to it.
     Granted(ConversationId),
     /// Members' marks have moved, and are stored.

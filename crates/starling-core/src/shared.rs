@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::Settings;
+use crate::attempts::Attempts;
 use crate::delivery::Delivery;
 use crate::marks::Marks;
 use crate::offline::OfflineIndexer;
@@ -36,6 +37,7 @@ pub(crate) struct Shared {
     pub(crate) users: Users,
     pub(crate) marks: Marks,
     pub(crate) receipts: Receipts,
+    pub(crate) attempts: Attempts,
     pub(crate) typists: Typists,
     pub(crate) presences: PresenceDesk,
     pub(crate) offline: OfflineIndexer,
@@ -57,6 +59,7 @@ impl Shared {
             users: Users::default(),
             marks: Marks::default(),
             receipts: Receipts::default(),
+            attempts: Attempts::default(),
             typists: Typists::default(),
             presences: PresenceDesk::default(),
             offline: OfflineIndexer::default(),

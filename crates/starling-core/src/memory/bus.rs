@@ -73,6 +73,10 @@ impl Subscribers {
         });
     }
 
+    pub(super) fn mend_silently(&mut self, node: NodeId) {
+        self.with(node, |subscriber| subscriber.cut = false);
+    }
+
     pub(super) fn stop(&mut self, node: NodeId) {
         self.with(node, |subscriber| {
             subscriber.waiting.get_or_insert_default();

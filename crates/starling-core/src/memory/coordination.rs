@@ -309,6 +309,16 @@ impl MemoryNode {
             .mend(self.inner.id, "resubscribed");
     }
 
+    /// Ends [`MemoryNode::cut_pubsub`], and the node hears nothing of it, as where only the way to it was lost.
+    pub fn mend_pubsub_silently(&self) {
+        self.inner
+            .shared
+            .state
+            .lock()
+            .subscribers
+            .mend_silently(self.inner.id);
+    }
+
     /// Breaks this node's subscription for a moment.
     pub fn kill_pubsub(&self) {
         self.cut_pubsub();

@@ -5,6 +5,7 @@
     reason = "a test that cannot go on should panic where it stands"
 )]
 
+mod attempts;
 mod cluster;
 mod delivery;
 mod faults;

@@ -354,6 +354,7 @@ impl Actor {
         self.commit(head, payload).await;
         if let Some(state) = &self.state {
             self.shared.offline.appended(&self.id, first, &state.members);
+            self.shared.attempts.stored(&self.id, head, state.members.len());
         }
     }
 
