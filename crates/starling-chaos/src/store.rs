@@ -42,6 +42,8 @@ struct MemberDocument {
     role: Role,
     left: Seq,
     delivered: Seq,
+    #[serde(default)]
+    read: Seq,
 }
 
 impl Stored {
@@ -73,6 +75,7 @@ impl Stored {
                     user: member.user,
                     role: member.role,
                     delivered: member.delivered,
+                    read: member.read,
                     left: (member.left != 0).then_some(member.left),
                 });
             }

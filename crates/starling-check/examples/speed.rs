@@ -193,6 +193,7 @@ fn stored(logs: &[(ConversationId, Vec<Arc<Entry>>)], users: &[UserId]) -> Vec<S
         let members = users.iter().map(|user| StoredMember {
             user: user.clone(),
             role: Role::Admin,
+            read: head,
             delivered: head,
             left: None,
         });

@@ -44,6 +44,9 @@ pub struct StoredMember {
     pub role: Role,
     /// Up to where the log was delivered to one of the user's devices.
     pub delivered: Seq,
+    /// Up to where the user has read it.
+    #[serde(default)]
+    pub read: Seq,
     /// Seq of the entry that ended the membership; absent for present members.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub left: Option<Seq>,

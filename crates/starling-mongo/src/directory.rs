@@ -51,9 +51,9 @@ pub(crate) struct MemberDocument {
     changed: u64,
     left: u64,
     delivered: u64,
-    /// Absent in records of before there were such marks.
-    #[serde(default)]
-    read: u64,
+    /// Absent in records of before there were such marks: what was delivered counted as read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    read: Option<u64>,
 }
 
 impl From<MemberDocument> for MemberRecord {
@@ -65,7 +65,7 @@ impl From<MemberDocument> for MemberRecord {
             changed: stored.changed,
             left: (stored.left != 0).then_some(stored.left),
             delivered: stored.delivered,
-            read: stored.read,
+            read: stored.read.unwrap_or(stored.delivered),
         }
     }
 }

@@ -67,7 +67,11 @@ pub(crate) async fn raise_marks(mongo: &Mongo, marks: &[MarksRaised]) -> Result<
     let statements = marks.iter().map(|raised| {
         let (conversation, user) = (raised.conversation.as_str(), raised.user.as_str());
         let query = doc! { "conversation": conversation, "user": user, "left": 0_i64 };
-        let marks = doc! { "delivered": number(raised.delivered)?, "read": number(raised.read)? };
+        let mut marks = doc! { "delivered": number(raised.delivered)? };
+        // A mark that is not there stays so: it is taken for the other one.
+        if raised.read > 0 {
+            marks.insert("read", number(raised.read)?);
+        }
         Ok(doc! { "q": query, "u": { "$max": marks } })
     });
     update(mongo, "members", statements.collect::<Result<_, CallError>>()?).await
@@ -98,7 +102,7 @@ fn set_member(
         "role": constant(&role)?,
         "left": 0_i64,
         "delivered": { "$max": ["$delivered", owed_from] },
-        "read": { "$max": ["$read", owed_from] },
+        "read": { "$max": [{ "$ifNull": ["$read", "$delivered"] }, owed_from] },
     };
     guarded(conversation, user, seq, change)
 }
@@ -109,7 +113,7 @@ fn end_member(conversation: &ConversationId, user: &UserId, seq: Seq) -> Result<
         "role": { "$ifNull": ["$role", constant(&Role::Member)?] },
         "left": number(seq)?,
         "delivered": { "$ifNull": ["$delivered", 0_i64] },
-        "read": { "$ifNull": ["$read", 0_i64] },
+        "read": { "$ifNull": ["$read", { "$ifNull": ["$delivered", 0_i64] }] },
     };
     guarded(conversation, user, seq, change)
 }

@@ -1,4 +1,4 @@
-//! I9: a member's delivered mark never goes back and never passes the head.
+//! I9: a member's marks never go back and never pass the head.
 //!
 //! In the end no stored mark is past its log's head, and none is lower than what was acknowledged to the member.
 //! Nodes write marks a moment after they acknowledge them, and a node that dies in that moment takes them along
@@ -35,6 +35,11 @@ pub(crate) fn check(facts: &Facts<'_>) -> Findings {
         let head = log.map_or(0, Log::head);
         for member in &conversation.members {
             let (user, delivered) = (member.user.as_str(), member.delivered);
+            if member.read > head {
+                findings.add([Line::Store(*place)], || {
+                    format!("{user} has {id} read up to {}, past its head {head}", member.read)
+                });
+            }
             if delivered > head {
                 findings.add([Line::Store(*place)], || {
                     format!("{user} has {id} delivered up to {delivered}, past its head {head}")

@@ -64,7 +64,7 @@ impl Invariant {
             Self::I6 => "logs are contiguous from `created` on, their marks right",
             Self::I7 => "in the end everybody has what the log has",
             Self::I8 => "no reader is led past a gap",
-            Self::I9 => "delivered marks never go back and never pass the head",
+            Self::I9 => "marks never go back and never pass the head",
             Self::I10 => "nothing reaches or comes from one who is not a member",
         }
     }

@@ -121,6 +121,7 @@ fn stored(cluster: &Cluster) -> Vec<StoreRecord> {
             user: member.user,
             role: member.role,
             delivered: member.delivered,
+            read: member.read,
             left: member.left,
         });
         records.push(StoreRecord::Conversation(StoredConversation {

@@ -81,6 +81,15 @@ fn i9_a_mark_past_the_head() {
 }
 
 #[test]
+fn i9_a_read_mark_past_the_head() {
+    doctor(I9, &[], |run| {
+        let (place, conversation) = directory(&mut run.store).next()?;
+        conversation.members[0].read = conversation.head? + 1;
+        Some(Guilty::Store(place))
+    });
+}
+
+#[test]
 fn i9_a_mark_that_went_back() {
     doctor(I9, &[], |run| {
         // Only some marks bind; the first one whose loss is found will do.

@@ -181,6 +181,7 @@ impl Conversation {
             user: user.clone(),
             role,
             delivered: delivered(user),
+            read: 0,
             left,
         });
         let conversation = StoredConversation {
