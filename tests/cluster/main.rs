@@ -12,7 +12,6 @@
     reason = "what a fault run went through is of interest, not only that it passed"
 )]
 
-mod attempts;
 mod bad_input;
 mod chaos;
 mod cluster_redis;
