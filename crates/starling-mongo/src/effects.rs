@@ -66,7 +66,7 @@ pub(crate) async fn mark_applied(mongo: &Mongo, marks: &[(ConversationId, Seq)])
 pub(crate) async fn raise_marks(mongo: &Mongo, marks: &[MarksRaised]) -> Result<(), CallError> {
     let statements = marks.iter().map(|raised| {
         let (conversation, user) = (raised.conversation.as_str(), raised.user.as_str());
-        let query = doc! { "conversation": conversation, "user": user, "left": 0_i64 };
+        let query = doc! { "conversation": conversation, "user": user };
         let mut marks = doc! { "delivered": number(raised.delivered)? };
         // A mark that is not there stays so: it is taken for the other one.
         if raised.read > 0 {

@@ -129,7 +129,8 @@ impl Tables {
             .members
             .get_mut(&raised.conversation)
             .and_then(|members| members.get_mut(&raised.user));
-        if let Some(record) = record.filter(|record| record.left.is_none()) {
+        // Also of a former member: his return may be stored, and not be applied yet.
+        if let Some(record) = record {
             record.delivered = record.delivered.max(raised.delivered);
             record.read = record.read.max(raised.read);
         }

@@ -174,7 +174,8 @@ pub trait Directory: Send + Sync + 'static {
     /// [`Unavailable`].
     async fn mark_applied(&self, marks: &[(ConversationId, Seq)]) -> Result<(), Unavailable>;
 
-    /// Raises marks of members; never lowers one, ignores those who are none.
+    /// Raises marks of members, present or former: a return may be stored and not be applied yet. Never lowers one;
+    /// ignores those of whom there is no record.
     ///
     /// # Errors
     /// [`Unavailable`]: some may be raised; raising all again does no harm.
