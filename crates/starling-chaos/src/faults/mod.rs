@@ -61,7 +61,7 @@ faults! {
         |strike| quiet::missed(strike);
     "node-killed", "a node gets SIGKILL under load" =>
         |strike| nodes::killed(strike);
-    "holder-stalled", "a node that has reserved is stopped for more than three leases, then goes on" =>
+    "holder-stalled", "a node with a batch built is stopped for more than three leases, then goes on" =>
         |strike| nodes::holder_stalled(strike);
 
     "redis-restarted", "Redis is killed and comes back empty" =>
