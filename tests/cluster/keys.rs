@@ -69,6 +69,8 @@ async fn the_documented_keys_are_there_while_people_talk() {
         "nodes:",
         "users:",
         "away:",
+        "code:",
+        "quota:",
     ] {
         assert!(
             documented.contains(&format!("`{name}{{")),

@@ -3,6 +3,8 @@
 use async_trait::async_trait;
 use starling_protocol::{Error, UserId};
 
+use crate::ports::SignInId;
+
 /// What a valid token says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
@@ -12,6 +14,8 @@ pub struct Identity {
     pub name: Option<String>,
     /// When the token expires, in seconds since the Unix epoch; live connections end then.
     pub expires_at: Option<i64>,
+    /// The sign-in that it was made for; `None` for tokens of an outside issuer, and those of an operator.
+    pub sign_in: Option<SignInId>,
 }
 
 /// Checks tokens.

@@ -14,7 +14,8 @@ use tokio::time::{sleep, timeout};
 
 use crate::marks::Urgency;
 use crate::node_message::NodeMessage;
-use crate::ports::{BusEvent, Incarnation, Ports, Unavailable};
+use crate::people::{self, People};
+use crate::ports::{BusEvent, Incarnation, Ports, SignInId, Unavailable};
 use crate::registration::Registration;
 use crate::session::{Session, execute};
 use crate::shared::Shared;
@@ -72,12 +73,13 @@ impl Engine {
     /// Starts a node's engine: listens on its channel, registers it, starts its background work.
     ///
     /// # Errors
-    /// [`Unavailable`] if coordination cannot be reached. (Later failures are lived through.)
+    /// [`Unavailable`] if coordination or the store cannot be reached. (Later failures are lived through.)
     pub async fn start(ports: Ports, settings: Settings) -> Result<Arc<Self>, Unavailable> {
         let incarnation = Incarnation::fresh();
         let (heard, events) = mpsc::channel(HEARD);
         ports.bus.listen(&incarnation, heard.clone()).await?;
         let shared = Arc::new(Shared::new(ports, settings, incarnation));
+        people::follow_once(&shared).await?;
         let (echo, heard_echo) = watch::channel(0);
         let tasks = vec![
             tokio::spawn(hear(shared.clone(), events, echo)).abort_handle(),
@@ -91,6 +93,7 @@ impl Engine {
             tokio::spawn(typing::expire(shared.clone())).abort_handle(),
             tokio::spawn(presence::follow(shared.clone())).abort_handle(),
             tokio::spawn(presence::bury(shared.clone())).abort_handle(),
+            tokio::spawn(people::follow(shared.clone())).abort_handle(),
         ];
         Ok(Arc::new(Self {
             shared,
@@ -103,6 +106,11 @@ impl Engine {
     /// The node's name.
     pub fn node_id(&self) -> &str {
         &self.shared.settings.node_id
+    }
+
+    /// Signing in, profiles, contacts.
+    pub fn people(&self) -> People {
+        People::new(self.shared.clone())
     }
 
     /// Opens a session for an authenticated user, within the cluster-wide limit of connections. What the
@@ -249,6 +257,11 @@ async fn hear(shared: Arc<Shared>, mut events: mpsc::Receiver<BusEvent>, echo: w
                 Some(NodeMessage::Receipts(change)) => shared.receipts.heard(&shared, change),
                 Some(NodeMessage::Typing(change)) => shared.typists.heard(&shared, change),
                 Some(NodeMessage::Presence(news)) => shared.presences.heard(&shared, news),
+                Some(NodeMessage::SignedOut(ids)) => {
+                    let ids = ids.iter().map(|id| SignInId::from_wire(id));
+                    shared.people.ended.note(ids);
+                }
+                Some(NodeMessage::Barred(id)) => shared.people.barred.forget(&id),
                 Some(NodeMessage::Granted(id)) => shared.sequencer.granted(&id),
                 Some(NodeMessage::Echo(number)) => {
                     echo.send_if_modified(|heard| {

@@ -17,6 +17,7 @@ pub mod memory;
 mod node_message;
 mod offline;
 mod outbox;
+pub mod people;
 pub mod ports;
 mod presence;
 mod rate;

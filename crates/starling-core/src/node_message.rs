@@ -26,6 +26,10 @@ pub(crate) enum NodeMessage {
     Typing(TypingChange),
     /// What was found to be so of these users.
     Presence(Vec<PresenceNews>),
+    /// These sign-ins are over: the connections that came by them end.
+    SignedOut(Vec<String>),
+    /// Who is barred from this conversation has changed.
+    Barred(ConversationId),
     /// The node's own echo, for the readiness probe.
     Echo(u64),
 }

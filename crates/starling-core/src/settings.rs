@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::people::PeopleSettings;
 use crate::ports::RateLimit;
 
 /// What an operator may change about the engine.
@@ -31,6 +32,8 @@ pub struct Settings {
     pub presence_grace: Duration,
     /// How long the rotation over all conversations pauses between its pages.
     pub rotation_interval: Duration,
+    /// Signing in.
+    pub people: PeopleSettings,
 }
 
 impl Default for Settings {
@@ -51,6 +54,7 @@ impl Default for Settings {
             typing_expiry: Duration::from_secs(30),
             presence_grace: Duration::from_secs(2),
             rotation_interval: Duration::from_secs(10),
+            people: PeopleSettings::default(),
         }
     }
 }

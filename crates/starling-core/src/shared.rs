@@ -13,6 +13,7 @@ use crate::attempts::Attempts;
 use crate::delivery::Delivery;
 use crate::marks::Marks;
 use crate::offline::OfflineIndexer;
+use crate::people::Known;
 use crate::ports::{Incarnation, LeaseToken, Ports};
 use crate::presence::PresenceDesk;
 use crate::rate::SendAllowance;
@@ -43,6 +44,7 @@ pub(crate) struct Shared {
     pub(crate) offline: OfflineIndexer,
     pub(crate) allowance: SendAllowance,
     pub(crate) registration: Registration,
+    pub(crate) people: Known,
     incarnation: ArcSwap<Incarnation>,
     claims: AtomicU64,
     draining: AtomicBool,
@@ -65,6 +67,7 @@ impl Shared {
             offline: OfflineIndexer::default(),
             allowance: SendAllowance::default(),
             registration: Registration::default(),
+            people: Known::new(&settings.people),
             incarnation: ArcSwap::from_pointee(incarnation),
             claims: AtomicU64::new(1),
             draining: AtomicBool::new(false),

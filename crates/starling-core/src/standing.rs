@@ -255,6 +255,11 @@ pub(crate) fn direct_id(a: &UserId, b: &UserId) -> ConversationId {
     derived_id(Kind::Direct, first.as_str(), second.as_str())
 }
 
+/// Whether this is the id of a direct conversation.
+pub(crate) fn is_direct(id: &ConversationId) -> bool {
+    id.as_str().starts_with("d-")
+}
+
 /// The id of the conversation that a creator's request made, however often it is sent.
 pub(crate) fn group_id(creator: &UserId, client_id: &str) -> ConversationId {
     derived_id(Kind::Group, creator.as_str(), client_id)

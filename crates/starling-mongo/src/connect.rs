@@ -11,10 +11,13 @@ use mongodb::{Client, Collection, Database};
 use starling_core::{defect, planted};
 use tokio::time::{Instant, sleep, timeout_at};
 
+use crate::accounts::PhoneDocument;
+use crate::contacts::PairDocument;
 use crate::directory::{ConversationDocument, MemberDocument, UserDocument};
 use crate::entry_document::StoredEntry;
 use crate::error::describe;
 use crate::indexes::create_indexes;
+use crate::sign_ins::SignInDocument;
 use crate::{MongoError, MongoSettings};
 
 const DEFAULT_DATABASE: &str = "starling";
@@ -43,6 +46,9 @@ pub struct Mongo {
     pub(crate) conversations: Collection<ConversationDocument>,
     pub(crate) members: Collection<MemberDocument>,
     pub(crate) users: Collection<UserDocument>,
+    pub(crate) phones: Collection<PhoneDocument>,
+    pub(crate) sign_ins: Collection<SignInDocument>,
+    pub(crate) pairs: Collection<PairDocument>,
 }
 
 impl Mongo {
@@ -72,6 +78,9 @@ impl Mongo {
             conversations: database.collection("conversations"),
             members: database.collection("members"),
             users: database.collection("users"),
+            phones: database.collection("phones"),
+            sign_ins: database.collection("sign_ins"),
+            pairs: database.collection("pairs"),
             database,
         })
     }

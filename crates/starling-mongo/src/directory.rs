@@ -46,7 +46,7 @@ impl From<ConversationDocument> for ConversationRecord {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct MemberDocument {
     conversation: ConversationId,
-    user: UserId,
+    pub(crate) user: UserId,
     role: Role,
     changed: u64,
     left: u64,
@@ -74,9 +74,18 @@ impl From<MemberDocument> for MemberRecord {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct UserDocument {
     #[serde(rename = "_id")]
-    id: UserId,
+    pub(crate) id: UserId,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    name: Option<String>,
+    pub(crate) name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) about: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) avatar_url: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) phone: Option<String>,
+    /// The user has chosen the name: those in tokens do not change it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    named: bool,
     created_at: i64,
 }
 
@@ -267,7 +276,7 @@ impl Directory for Mongo {
         call_or_unavailable("saw_user", self.settings.write_timeout, async {
             let this_user = doc! { "_id": user.as_str() };
             if let Some(known) = self.users.find_one(this_user.clone()).await?
-                && (name.is_none() || name == known.name.as_deref())
+                && (name.is_none() || known.named || name == known.name.as_deref())
             {
                 return Ok(());
             }
@@ -276,7 +285,10 @@ impl Directory for Mongo {
             if let Some(name) = name {
                 update.insert("$set", doc! { "name": name });
             }
-            match self.users.update_one(this_user, update).upsert(true).await {
+            // Where the user chooses a name meanwhile, that is a collision with the upsert.
+            let mut not_named = this_user;
+            not_named.insert("named", doc! { "$ne": true });
+            match self.users.update_one(not_named, update).upsert(true).await {
                 Err(error) if !is_duplicate_key(&error) => Err(error.into()),
                 // A collision: another node has just made the user.
                 _ => Ok(()),
@@ -307,6 +319,12 @@ impl Directory for Mongo {
 /// Large enough that an ordinary result comes in the first reply.
 const BATCH: u32 = 10_000;
 
-fn is_duplicate_key(error: &Error) -> bool {
-    matches!(&*error.kind, ErrorKind::Write(WriteFailure::WriteError(write)) if write.code == 11000)
+const DUPLICATE_KEY: i32 = 11000;
+
+pub(crate) fn is_duplicate_key(error: &Error) -> bool {
+    match &*error.kind {
+        ErrorKind::Write(WriteFailure::WriteError(write)) => write.code == DUPLICATE_KEY,
+        ErrorKind::Command(command) => command.code == DUPLICATE_KEY,
+        _ => false,
+    }
 }

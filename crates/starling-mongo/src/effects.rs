@@ -16,15 +16,17 @@ use starling_protocol::{ConversationId, Role, Seq, UserId};
 
 use crate::Mongo;
 use crate::call::CallError;
+use crate::contacts;
 
 /// Statements in one command: far below the server's 100,000, and below 16 MB with ids at their longest.
 const STATEMENTS: usize = 1_000;
 
-/// Carries effects out: conversations first, then members in the order given. Effects on different records do not
+/// Carries effects out: conversations first, then members in the order given, then who meets whom. Effects on different records do not
 /// depend on each other, so two commands do where the order of all would take one for every change of collection.
 pub(crate) async fn apply(mongo: &Mongo, effects: &[Effect]) -> Result<(), CallError> {
     let mut conversations = Vec::new();
     let mut members = Vec::new();
+    let mut meetings = Vec::new();
     for effect in effects {
         match effect {
             Effect::CreateConversation(record) => conversations.push(create_conversation(record)?),
@@ -36,6 +38,11 @@ pub(crate) async fn apply(mongo: &Mongo, effects: &[Effect]) -> Result<(), CallE
             } => {
                 members.push(set_member(conversation, user, *role, *seq)?);
             }
+            Effect::Meet {
+                conversation,
+                users,
+                at,
+            } => meetings.push((conversation, users, *at)),
             Effect::EndMember {
                 conversation,
                 user,
@@ -44,7 +51,13 @@ pub(crate) async fn apply(mongo: &Mongo, effects: &[Effect]) -> Result<(), CallE
         }
     }
     update(mongo, "conversations", conversations).await?;
-    update(mongo, "members", members).await
+    update(mongo, "members", members).await?;
+    // Who is present depends on what was carried out before.
+    for (conversation, users, at) in meetings {
+        let pairs = contacts::meet(mongo, conversation, users, at).await?;
+        update(mongo, "pairs", pairs).await?;
+    }
+    Ok(())
 }
 
 /// Raises `applied`. It may be lost, and could do without a majority; but nobody waits for it, and a mark that no

@@ -1,5 +1,7 @@
 //! The indexes, created at start where they are missing.
 
+use std::time::Duration;
+
 use bson::{Document, doc};
 use mongodb::error::Error;
 use mongodb::options::IndexOptions;
@@ -14,6 +16,19 @@ pub(crate) const CONVERSATION_SENDER_CLIENT_ID: &str = "conversation_sender_clie
 pub(crate) const CONVERSATION_USER: &str = "conversation_user";
 /// The conversations of a user. Partial: it holds present members only.
 pub(crate) const USER_PRESENT: &str = "user_present";
+
+/// The sign-ins of a user. Partial: it holds those that were not ended.
+pub(crate) const USER_IN_FORCE: &str = "user_in_force";
+/// Sign-ins by when they were ended. Partial: it holds no others.
+pub(crate) const ENDED: &str = "ended";
+/// Removes what is over.
+const EXPIRED: &str = "expired";
+/// The contacts of a user. Partial: it holds pairs that are contacts only.
+pub(crate) const CONTACTS: &str = "contacts";
+/// Whom a user blocks. Partial: it holds pairs of whom one has blocked the other.
+pub(crate) const BLOCKER: &str = "blocker";
+/// Who is barred from a direct conversation. Partial likewise.
+pub(crate) const DIRECT: &str = "direct";
 
 /// Creates what is missing; returns once a majority holds it. An index of the same name with another definition
 /// is an error: it is not for a starting node to rebuild indexes under its peers.
@@ -56,7 +71,45 @@ pub(crate) async fn create_indexes(database: &Database) -> Result<(), Error> {
             .options(user_present)
             .build(),
     ];
-    for (collection, models) in [("entries", entries), ("members", members)] {
+    let expired = IndexOptions::builder()
+        .name(EXPIRED.to_owned())
+        .expire_after(Duration::ZERO)
+        .build();
+    let sign_ins = [
+        index(
+            USER_IN_FORCE,
+            false,
+            doc! { "user": 1, "created_at": -1 },
+            Some(doc! { "ended_at": 0_i64 }),
+        ),
+        index(
+            ENDED,
+            false,
+            doc! { "ended_at": 1 },
+            Some(doc! { "ended_at": { "$gt": 0_i64 } }),
+        ),
+        IndexModel::builder()
+            .keys(doc! { "expires_at": 1 })
+            .options(expired)
+            .build(),
+    ];
+    let has_direct = || Some(doc! { "direct": { "$exists": true } });
+    let pairs = [
+        index(
+            CONTACTS,
+            false,
+            doc! { "users": 1, "_id": 1 },
+            Some(doc! { "since": { "$gt": 0_i64 } }),
+        ),
+        index(BLOCKER, false, doc! { "blocked_by": 1, "_id": 1 }, has_direct()),
+        index(DIRECT, true, doc! { "direct": 1 }, has_direct()),
+    ];
+    for (collection, models) in [
+        ("entries", entries.to_vec()),
+        ("members", members.to_vec()),
+        ("sign_ins", sign_ins.to_vec()),
+        ("pairs", pairs.to_vec()),
+    ] {
         let collection = database.collection::<Document>(collection);
         collection.create_indexes(models).await?;
     }

@@ -1,8 +1,8 @@
 //! The store of a Starling cluster: the log and the directory in MongoDB (a replica set or a sharded cluster).
 //!
 //! [`Mongo`] implements the ports [`EntryLog`](starling_core::ports::EntryLog),
-//! [`Directory`](starling_core::ports::Directory) and [`PresenceStore`](starling_core::ports::PresenceStore). What it
-//! relies on:
+//! [`Directory`](starling_core::ports::Directory), [`PresenceStore`](starling_core::ports::PresenceStore), and those
+//! of [`starling_core::people`] that decide. What it relies on:
 //!
 //! - Every write that is acknowledged is held, journaled, by a majority (`w: majority, j: true`), and every read
 //!   is from the primary at read concern majority: what was read is never rolled back. Such a read may be *old*:
@@ -22,20 +22,25 @@
 //! | `entries` | `_id` ObjectId · `conversation` · `seq` · `sender`? · `client_id`? · `lamport` · `at` (ms) · `messages` · `membership` · `body` `{variant: {…}}` | `conversation_seq` unique {conversation, seq}; `conversation_sender_client_id` unique {conversation, sender, client_id} where `client_id` exists |
 //! | `conversations` | `_id` conversation id · `kind` · `name`? · `open` · `created_by` · `created_at` (ms) · `applied` | |
 //! | `members` | `_id` ObjectId · `conversation` · `user` · `role` · `changed` · `left` (0: present) · `delivered` · `read` | `conversation_user` unique {conversation, user}; `user_present` {user, conversation} where `left` is 0 |
-//! | `users` | `_id` user id · `name`? · `created_at` (ms) · `presence_text`? · `last_seen`? (ms) | |
+//! | `users` | `_id` user id · `name`? · `about`? · `avatar_url`? · `phone`? · `named`? · `created_at` (ms) · `presence_text`? · `last_seen`? (ms) | |
+//! | `phones` | `_id` E.164 · `user` · `created_at` (ms) | |
+//! | `sign_ins` | `_id` sign-in id · `user` · `device`? · `created_at` · `used_at` (ms) · `expires_at` (date) · `ended_at` (ms; 0: in force) · `current` · `previous`? (SHA-256) · `salt`? | `user_in_force` {user, created_at ↓} where `ended_at` is 0; `ended` {ended_at} where it is not; `expired` {expires_at}, TTL |
+//! | `pairs` | `_id` both user ids, in order · `users` · `since` (ms; 0: no contacts) · `removed` (ms) · `added_by` · `by_phone` · `blocked_by` · `direct`? | `contacts` {users, _id} where `since` > 0; `blocker` {blocked_by, _id} and `direct` unique {direct} where `direct` exists |
 //!
 //! Numbers are 64 bit integers. On a sharded cluster `entries` and `members` take the shard key
 //! `{conversation: 1}`: every unique index begins with it, and all but two queries name a conversation (`memberships`
 //! and `sharing` ask every shard). A hashed key would not do, since unique indexes must begin with the shard key itself.
-//! `conversations` and `users` may be sharded by `_id`.
+//! `conversations`, `users`, `phones` and `sign_ins` may be sharded by `_id`; `pairs` may not, since `direct` is unique.
 //!
 //! # Metrics
 //!
 //! `starling_mongo_seconds{operation}` (histogram; failed calls included) and
 //! `starling_mongo_errors_total{operation}` (calls that ended as unavailable or unknown; a collision is no error).
 
+mod accounts;
 mod call;
 mod connect;
+mod contacts;
 mod directory;
 mod effects;
 mod entry_document;
@@ -45,6 +50,7 @@ mod indexes;
 mod presence;
 mod replica_set;
 mod settings;
+mod sign_ins;
 
 pub use connect::Mongo;
 pub use error::MongoError;

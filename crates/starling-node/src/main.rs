@@ -5,6 +5,8 @@ mod commands;
 mod drain;
 mod gate;
 mod limits;
+mod outside;
+mod senders;
 mod serve;
 mod services;
 mod settings;

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 use axum::Router;
 use axum::serve::Listener;
 use data_encoding::HEXLOWER;
+use starling_core::people::SignInGuard;
 use starling_core::{Authenticator, Engine};
 use starling_gateway::{Gateway, GatewaySettings};
 use starling_rest::{Departure, Rest, RestSettings};
@@ -21,7 +22,7 @@ use crate::limits::raise_open_files;
 use crate::services::Services;
 use crate::settings::{Inputs, Settings, TokenKey};
 use crate::telemetry::{RenderMetrics, Telemetry};
-use crate::tokens::{PublicKey, TokenAuthority};
+use crate::tokens::{COOLDOWN, Jwks, PublicKey, TokenAuthority};
 
 /// How long what is left of the runtime's work may take at the end.
 const LAST_WORK: Duration = Duration::from_millis(500);
@@ -41,20 +42,22 @@ pub(crate) fn run(inputs: &Inputs) -> Result<()> {
 }
 
 async fn serve(settings: &Settings, telemetry: &Telemetry) -> Result<()> {
-    let authority = Arc::new(authority(settings)?);
+    let secret = secret(settings);
+    let authority = Arc::new(authority(settings, secret.as_deref())?);
     let mut signals = Signals::take()?;
     let gate = Arc::new(Gate::default());
     let mut server = Server::start(settings, &gate)?;
     tokio::spawn(telemetry.upkeep());
 
     let services = tokio::select! {
-        services = Services::start(settings, &gate) => services?,
+        services = Services::start(settings, secret.as_deref(), &gate) => services?,
         () = signals.next() => {
             info!("asked to end before it served");
             return Ok(());
         }
     };
-    let (application, departure) = application(settings, &services.engine, authority, telemetry.render());
+    let believed = Arc::new(SignInGuard::new(authority, services.engine.people()));
+    let (application, departure) = application(settings, &services.engine, believed, telemetry.render());
     gate.open(application);
     info!(node = services.engine.node_id(), "serving");
 
@@ -116,11 +119,15 @@ fn application(
     authority: Arc<dyn Authenticator>,
     metrics: RenderMetrics,
 ) -> (Router, Departure) {
+    let trusted = settings.trusted_proxies.clone();
     let rest = RestSettings {
         service: "starling".into(),
         version: env!("CARGO_PKG_VERSION").into(),
         cors_origin: settings.cors_origin.clone(),
         metrics,
+        client_address: Arc::new(move |peer, headers| {
+            starling_gateway::client_address(peer, headers, &trusted)
+        }),
     };
     let rest = Rest::new(Arc::clone(engine), Arc::clone(&authority), rest);
     let departure = rest.departure();
@@ -138,17 +145,35 @@ fn application(
     )
 }
 
-fn authority(settings: &Settings) -> Result<TokenAuthority> {
-    let authority = match &settings.token_key {
-        TokenKey::Secret(secret) => TokenAuthority::with_secret(secret),
-        TokenKey::PublicKey(pem) => TokenAuthority::with_public_key(PublicKey::from_pem(pem)?),
+/// The cluster's own secret: what tokens of sessions are signed with, and other keys are derived from.
+fn secret(settings: &Settings) -> Option<String> {
+    match &settings.token_key {
+        TokenKey::Secret(secret) => Some(secret.clone()),
+        TokenKey::PublicKey(_) | TokenKey::Outside => None,
         TokenKey::MadeUp => {
             warn!(
                 "development mode without a token_secret: one was made up and ends with this process, so no token \
                  that there is will be believed; set STARLING_TOKEN_SECRET to use `starling token`"
             );
-            TokenAuthority::with_secret(&HEXLOWER.encode(&rand::random::<[u8; 32]>()))
+            Some(HEXLOWER.encode(&rand::random::<[u8; 32]>()))
         }
+    }
+}
+
+fn authority(settings: &Settings, secret: Option<&str>) -> Result<TokenAuthority> {
+    let outside = match &settings.token_jwks {
+        Some(url) => Some(Jwks::start(url.clone(), settings.token_jwks_refresh, COOLDOWN)?),
+        None => None,
+    };
+    let own = match (&settings.token_key, secret) {
+        (TokenKey::PublicKey(pem), _) => Some(TokenAuthority::with_public_key(PublicKey::from_pem(pem)?)),
+        (_, secret) => secret.map(TokenAuthority::with_secret),
+    };
+    let authority = match (own, outside) {
+        (Some(own), Some(outside)) => own.or_outside_keys(outside),
+        (Some(own), None) => own,
+        (None, Some(outside)) => TokenAuthority::with_outside_keys(outside),
+        (None, None) => bail!("there is no key to check tokens with"),
     };
     if settings.development {
         warn!("development mode: weak secrets are accepted; never on a machine that others reach");

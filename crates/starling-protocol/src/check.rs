@@ -67,7 +67,7 @@ impl Command {
     }
 }
 
-fn within(field: &str, unit: &str, found: usize, min: usize, max: usize) -> Result<(), Error> {
+pub(crate) fn within(field: &str, unit: &str, found: usize, min: usize, max: usize) -> Result<(), Error> {
     if (min..=max).contains(&found) {
         return Ok(());
     }
@@ -77,7 +77,7 @@ fn within(field: &str, unit: &str, found: usize, min: usize, max: usize) -> Resu
     ))
 }
 
-fn visible(field: &str, text: &str, max: usize) -> Result<(), Error> {
+pub(crate) fn visible(field: &str, text: &str, max: usize) -> Result<(), Error> {
     within(field, "characters", text.chars().count(), 1, max)?;
     if text.chars().all(char::is_whitespace) {
         return Err(Error::new(
@@ -88,7 +88,7 @@ fn visible(field: &str, text: &str, max: usize) -> Result<(), Error> {
     Ok(())
 }
 
-fn page(limit: Option<u32>, max: u32) -> Result<(), Error> {
+pub(crate) fn page(limit: Option<u32>, max: u32) -> Result<(), Error> {
     match limit {
         Some(limit) if !(1..=max).contains(&limit) => Err(Error::new(
             ErrorCode::Invalid,

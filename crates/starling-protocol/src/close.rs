@@ -89,4 +89,6 @@ close_codes! {
     ProtocolError = 4202, "protocol error";
     /// The frame is larger than 64 KiB.
     FrameTooLarge = 4203, "frame too large";
+    /// The user has signed out, here or everywhere; sign in again.
+    SignedOut = 4204, "signed out";
 }

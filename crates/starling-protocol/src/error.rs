@@ -86,6 +86,10 @@ error_codes! {
     NotAMember = "not_a_member", 403;
     /// There is no such conversation.
     UnknownConversation = "unknown_conversation", 404;
+    /// There is no such user.
+    UnknownUser = "unknown_user", 404;
+    /// The code is wrong, too old, or was tried too often; ask for a new one.
+    WrongCode = "wrong_code", 401;
     /// The Lamport stamp is too far ahead of the conversation's clock.
     LamportAhead = "lamport_ahead", 422;
     /// The cursor or mark is past the conversation's head.

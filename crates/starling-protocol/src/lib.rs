@@ -19,6 +19,7 @@ mod id;
 pub mod limits;
 #[cfg(feature = "openapi")]
 mod openapi;
+mod people;
 mod presence;
 mod receipt;
 mod reply;
@@ -34,6 +35,10 @@ pub use error::{Error, ErrorCode};
 pub use event::{ConversationState, Event, Ready, TypingChange};
 pub use frame::{ClientFrame, FrameError, ServerFrame};
 pub use id::{ClientId, ConversationId, InvalidId, UserId};
+pub use people::{
+    AddContact, BlockedUsers, CodeRequest, CodeSent, Contact, Contacts, Me, ProfileChange, Refresh, SignIn,
+    SignOut, SignedInSession, SignedInSessions, Tokens, UserProfile,
+};
 pub use presence::{Availability, Presence, PresenceState, Presences};
 pub use receipt::{DeliveryStatus, EntryStatus, Receipt, ReceiptsChange, ReceiptsPage};
 pub use reply::{ConversationSummary, Conversations, HistoryPage, Reply, Sent, Synced};

@@ -38,3 +38,17 @@ pub const MAX_PRESENCES: usize = 100;
 pub const MAX_LAMPORT_LEAD: u64 = 1 << 20;
 /// Bytes of an access token.
 pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
+/// Unicode scalar values of a person's name.
+pub const MAX_PROFILE_NAME_CHARS: usize = 100;
+/// Unicode scalar values of what a person says about himself.
+pub const MAX_ABOUT_CHARS: usize = 500;
+/// Bytes of the URL of an avatar.
+pub const MAX_AVATAR_URL_BYTES: usize = 2_048;
+/// Bytes of a phone number as it is typed.
+pub const MAX_PHONE_BYTES: usize = 32;
+/// Unicode scalar values of a device's name.
+pub const MAX_DEVICE_CHARS: usize = 100;
+/// Contacts in one page.
+pub const MAX_CONTACTS_LIMIT: u32 = 200;
+/// Contacts in a page that names no limit.
+pub const DEFAULT_CONTACTS_LIMIT: u32 = 50;

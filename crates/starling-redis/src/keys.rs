@@ -45,6 +45,15 @@ pub(crate) fn rate(id: &UserId) -> Key {
     format!("rate:{{{id}}}").into()
 }
 
+/// Subjects are made by nodes, and hold no braces.
+pub(crate) fn code(subject: &str) -> Key {
+    format!("code:{{{subject}}}").into()
+}
+
+pub(crate) fn quota(subject: &str) -> Key {
+    format!("quota:{{{subject}}}").into()
+}
+
 pub(crate) fn away(id: &UserId) -> Key {
     format!("away:{{{id}}}").into()
 }

@@ -1,5 +1,5 @@
 //! Coordination through Redis 7: leases, pub/sub, routes, the session map, presence, the offline index,
-//! rate limits.
+//! rate limits, codes to sign in with.
 //!
 //! Constraints that shaped this crate:
 //!
@@ -19,6 +19,7 @@
 mod bus;
 mod client;
 mod closing;
+mod codes;
 mod connections;
 mod error;
 mod keys;

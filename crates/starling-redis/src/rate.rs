@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use starling_core::ports::{RateGrant, RateLimit, RateLimiter, Unavailable};
+use starling_core::ports::{Quota, Quotas, RateGrant, RateLimit, RateLimiter, Unavailable};
 use starling_protocol::UserId;
 
 use crate::client::number;
@@ -26,5 +26,21 @@ impl RateLimiter for Redis {
             granted,
             retry_after: Duration::from_micros(wait),
         })
+    }
+}
+
+#[async_trait]
+impl Quotas for Redis {
+    async fn spend(&self, subject: &str, quota: Quota) -> Result<Option<Duration>, Unavailable> {
+        let per_second = 1.0 / quota.each.as_secs_f64().max(0.001);
+        let args = vec![
+            number(1),
+            per_second.to_string().into(),
+            number(quota.burst.into()),
+        ];
+        let (granted, wait): (u32, u64) = self
+            .script("spend", subject, &TAKE, vec![keys::quota(subject)], args)
+            .await?;
+        Ok((granted == 0).then(|| Duration::from_micros(wait)))
     }
 }

@@ -37,4 +37,7 @@ scripts! {
     ENQUEUE = "enqueue.lua";
     DELIVERED = "delivered.lua";
     TAKE = "take.lua";
+    PUT_CODE = "put_code.lua";
+    ATTEMPT = "attempt.lua";
+    CONSUME = "consume.lua";
 }

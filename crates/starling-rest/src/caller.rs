@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
+use starling_core::ports::SignInId;
 use starling_protocol::{ErrorCode, UserId};
 
 use crate::Rest;
@@ -13,7 +14,22 @@ use crate::error::ApiError;
 /// The authenticated user. A token in the URL is not looked at: URLs end up in logs.
 pub(crate) struct Caller(pub(crate) UserId);
 
+/// The authenticated user, and the session that the token belongs to, if it belongs to one.
+pub(crate) struct SignedIn {
+    pub(crate) user: UserId,
+    pub(crate) session: Option<SignInId>,
+}
+
 impl FromRequestParts<Arc<Rest>> for Caller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, rest: &Arc<Rest>) -> Result<Self, ApiError> {
+        let SignedIn { user, .. } = SignedIn::from_request_parts(parts, rest).await?;
+        Ok(Self(user))
+    }
+}
+
+impl FromRequestParts<Arc<Rest>> for SignedIn {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, rest: &Arc<Rest>) -> Result<Self, ApiError> {
@@ -30,7 +46,10 @@ impl FromRequestParts<Arc<Rest>> for Caller {
         rest.engine
             .saw_user(&identity.user, identity.name.as_deref())
             .await;
-        Ok(Self(identity.user))
+        Ok(Self {
+            user: identity.user,
+            session: identity.sign_in,
+        })
     }
 }
 

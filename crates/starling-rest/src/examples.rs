@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use starling_protocol::{
-    Body, ClientId, ConversationId, ConversationSummary, Conversations, Create, DeliveryStatus, Entry,
-    EntryStatus, HistoryPage, Kind, Member, Presence, PresenceState, Presences, Receipt, ReceiptsPage, Role,
-    Sent, UserId,
+    BlockedUsers, Body, ClientId, CodeSent, Contact, Contacts, ConversationId, ConversationSummary,
+    Conversations, Create, DeliveryStatus, Entry, EntryStatus, HistoryPage, Kind, Me, Member, Presence,
+    PresenceState, Presences, Receipt, ReceiptsPage, Role, Sent, SignedInSession, SignedInSessions, Tokens,
+    UserId, UserProfile,
 };
 
 use crate::conversations::ConversationDetails;
 use crate::probes::{Dependency, HealthReport, HealthStatus, ReadinessReport, ReadyStatus};
 
 const AT: i64 = 1_767_225_600_000;
+const SESSION: &str = "0198c8a4b3f07d0e9a4f6f1d2c3b4a5a";
 
 pub(crate) fn create() -> Create {
     Create {
@@ -128,6 +130,81 @@ pub(crate) fn presences() -> Presences {
                 last_seen,
             })
             .collect(),
+    }
+}
+
+pub(crate) const PHONE: &str = "+4915123456789";
+
+pub(crate) fn code_sent() -> CodeSent {
+    CodeSent {
+        expires_in: 300,
+        code: None,
+    }
+}
+
+pub(crate) fn tokens() -> Option<Tokens> {
+    Some(Tokens {
+        user: users(&["u-0198c8a4b3f07d0e9a4f6f1d2c3b4a59"]).pop()?,
+        session: SESSION.into(),
+        access_token: "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.c2lnbmF0dXJl".into(),
+        expires_in: 900,
+        refresh_token: format!("{SESSION}.{}", "Zm9v".repeat(16)),
+        refresh_expires_in: 2_592_000,
+        new_user: true,
+    })
+}
+
+pub(crate) fn sessions() -> SignedInSessions {
+    SignedInSessions {
+        sessions: vec![SignedInSession {
+            id: SESSION.into(),
+            device: Some("Alice's phone".into()),
+            created_at: AT,
+            used_at: AT,
+            current: true,
+        }],
+    }
+}
+
+pub(crate) fn me() -> Option<Me> {
+    Some(Me {
+        id: users(&["alice"]).pop()?,
+        name: Some("Alice".into()),
+        about: Some("At the camp fire.".into()),
+        avatar_url: Some("https://pictures.example.org/alice.png".into()),
+        phone: Some(PHONE.into()),
+    })
+}
+
+pub(crate) fn user() -> Option<UserProfile> {
+    Some(UserProfile {
+        id: users(&["bob"]).pop()?,
+        name: Some("Bob".into()),
+        about: None,
+        avatar_url: None,
+        phone: Some(PHONE.into()),
+        contact: true,
+    })
+}
+
+pub(crate) fn contact() -> Option<Contact> {
+    Some(Contact {
+        user: user()?,
+        since: AT,
+    })
+}
+
+pub(crate) fn contacts() -> Option<Contacts> {
+    Some(Contacts {
+        contacts: vec![contact()?],
+        next: None,
+    })
+}
+
+pub(crate) fn blocked() -> BlockedUsers {
+    BlockedUsers {
+        users: users(&["mallory"]),
+        next: None,
     }
 }
 

@@ -1,13 +1,18 @@
 //! Taking requests apart. What cannot be read is answered in the same shape as every other error.
 
+use std::convert::Infallible;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
 use axum::extract::rejection::{JsonRejection, QueryRejection};
-use axum::extract::{FromRequest, FromRequestParts, Json, Path, Query, Request};
+use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Json, Path, Query, Request};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 use starling_protocol::{ConversationId, ErrorCode, InvalidId, Seq, UserId};
 use utoipa::IntoParams;
 
+use crate::Rest;
 use crate::error::ApiError;
 
 /// A JSON body.
@@ -124,6 +129,66 @@ impl<S: Send + Sync> FromRequestParts<S> for EntryOf {
             id: ConversationId::new(id).map_err(bad_id)?,
             seq: seq.map_err(|_| ApiError::new(ErrorCode::Invalid, "`seq` must be a number, 1 at least"))?,
         })
+    }
+}
+
+/// `/v1/…/{user}`
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(crate) struct OfUser {
+    /// Which user, percent-encoded where needed.
+    pub(crate) user: UserId,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for OfUser {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let Path(user) = Path::<String>::from_request_parts(parts, state)
+            .await
+            .map_err(not_utf8)?;
+        Ok(Self {
+            user: UserId::new(user).map_err(bad_id)?,
+        })
+    }
+}
+
+/// `/v1/auth/sessions/{session}`
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(crate) struct OfSession {
+    /// Which session.
+    #[param(pattern = "^[0-9a-f]{32}$")]
+    pub(crate) session: String,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for OfSession {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let Path(session) = Path::<String>::from_request_parts(parts, state)
+            .await
+            .map_err(not_utf8)?;
+        if session.len() != 32 || !session.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(ApiError::new(
+                ErrorCode::Invalid,
+                "a session's id is 32 hexadecimal digits",
+            ));
+        }
+        Ok(Self { session })
+    }
+}
+
+/// Whose address a request comes from, proxies that are trusted left out. Unknown ones count as one.
+pub(crate) struct CameFrom(pub(crate) IpAddr);
+
+impl FromRequestParts<Arc<Rest>> for CameFrom {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, rest: &Arc<Rest>) -> Result<Self, Infallible> {
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+        let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| peer.ip());
+        Ok(Self((rest.settings.client_address)(peer, &parts.headers)))
     }
 }
 

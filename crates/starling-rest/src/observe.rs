@@ -24,7 +24,7 @@ pub(crate) async fn observe(request: Request, next: Next) -> Response {
     // Methods may be made up by whoever calls.
     let known = matches!(
         method.as_str(),
-        "GET" | "POST" | "PUT" | "DELETE" | "HEAD" | "OPTIONS"
+        "GET" | "POST" | "PUT" | "PATCH" | "DELETE" | "HEAD" | "OPTIONS"
     );
     let method = if known { method } else { "other".to_owned() };
     metrics::counter!(

@@ -18,8 +18,8 @@ use utoipa::{IntoResponses, PartialSchema, ToSchema};
 use crate::error::ErrorBody;
 
 const DESCRIPTION: &str = "The HTTP side of Starling, for back ends, for tools, and for clients that need no live \
-stream. Everything here is also a command of the WebSocket protocol at `/ws`, where a client is told of new entries \
-as they come.\n\nEvery error, also of paths and methods that there are not, has the body \
+stream. What concerns conversations is also a command of the WebSocket protocol at `/ws`, where a client is told of new \
+entries as they come.\n\nEvery error, also of paths and methods that there are not, has the body \
 `{\"error\": {\"code\": …, \"message\": …}}`. Branch on the code; the message is for people and may change.";
 
 /// The whole document.
@@ -45,6 +45,8 @@ pub(crate) fn introduction() -> OpenApi {
             tag("members", "Who is in them."),
             tag("entries", "What is said in them."),
             tag("presence", "Who is there."),
+            tag("sessions", "Signing in by phone, and signing out."),
+            tag("people", "Profiles, contacts, blocks."),
             tag(
                 "probes",
                 "For orchestrators, balancers and operators; no token is needed.",
@@ -131,6 +133,22 @@ error_sets! {
     MarkErrors {
         Malformed Invalid TooLarge CursorAhead Unauthenticated NotAMember UnknownConversation Unavailable Internal
     } Malformed;
+    /// Of asking for a code.
+    CodeErrors { Malformed Invalid TooLarge Forbidden RateLimited Unavailable Internal } Malformed;
+    /// Of signing in.
+    SignInErrors { Malformed Invalid TooLarge WrongCode Forbidden RateLimited Unavailable Internal } Malformed;
+    /// Of taking the next tokens.
+    RefreshErrors { Malformed Invalid TooLarge Unauthenticated Forbidden Unavailable Internal } Malformed;
+    /// Of changing something of one's own, with a body.
+    OwnErrors { Malformed Invalid TooLarge Unauthenticated Unavailable Internal } Malformed;
+    /// Of looking at another user.
+    UserErrors { Malformed Invalid Unauthenticated UnknownUser Unavailable Internal };
+    /// Of adding a contact.
+    ContactErrors {
+        Malformed Invalid TooLarge Unauthenticated Forbidden UnknownUser RateLimited Unavailable Internal
+    } Malformed;
+    /// Of blocking another user.
+    BlockErrors { Malformed Invalid Unauthenticated UnknownUser RateLimited Unavailable Internal };
     /// Of sending.
     SendErrors {
         Malformed Invalid TooLarge LamportAhead Unauthenticated Forbidden NotAMember UnknownConversation RateLimited

@@ -1,5 +1,6 @@
 //! Putting it together: state, routes, layers.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
-use axum::http::{HeaderValue, Method, Uri};
+use axum::http::{HeaderMap, HeaderValue, Method, Uri};
 use axum::middleware::from_fn;
 use starling_core::{Authenticator, Engine};
 use starling_protocol::limits::MAX_FRAME_BYTES;
@@ -17,10 +18,15 @@ use utoipa_axum::routes;
 
 use crate::error::ApiError;
 use crate::readiness::Readiness;
-use crate::{conversations, entries, members, observe, openapi, presence, probes, receipts};
+use crate::{
+    auth, blocks, contacts, conversations, entries, me, members, observe, openapi, presence, probes, receipts,
+};
 
 /// Renders the node's metrics in Prometheus' text format.
 pub type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;
+
+/// Who sent a request: the peer, or, where that is a trusted proxy, whom its headers name.
+pub type ClientAddress = Arc<dyn Fn(IpAddr, &HeaderMap) -> IpAddr + Send + Sync>;
 
 /// What differs from node to node.
 #[derive(Clone)]
@@ -33,6 +39,8 @@ pub struct RestSettings {
     pub cors_origin: CorsOrigin,
     /// What `/metrics` answers with.
     pub metrics: RenderMetrics,
+    /// How proxies in front are seen through.
+    pub client_address: ClientAddress,
 }
 
 /// Web pages of which origins may call the API from a browser.
@@ -130,6 +138,18 @@ pub(crate) fn routes() -> OpenApiRouter<Arc<Rest>> {
         .routes(routes!(receipts::status))
         .routes(routes!(presence::set))
         .routes(routes!(presence::ask))
+        .routes(routes!(auth::send_code))
+        .routes(routes!(auth::sign_in))
+        .routes(routes!(auth::refresh))
+        .routes(routes!(auth::sign_out))
+        .routes(routes!(auth::sessions))
+        .routes(routes!(auth::end_session))
+        .routes(routes!(me::read, me::change))
+        .routes(routes!(me::user))
+        .routes(routes!(contacts::list, contacts::add))
+        .routes(routes!(contacts::remove))
+        .routes(routes!(blocks::list))
+        .routes(routes!(blocks::block, blocks::unblock))
         .routes(routes!(probes::health))
         .routes(routes!(probes::alive))
         .routes(routes!(probes::ready))
@@ -148,7 +168,13 @@ fn cors(origin: &CorsOrigin) -> Option<CorsLayer> {
     };
     let cors = CorsLayer::new()
         .allow_origin(allowed)
-        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])
+        .allow_methods([
+            Method::GET,
+            Method::POST,
+            Method::PUT,
+            Method::PATCH,
+            Method::DELETE,
+        ])
         .allow_headers([AUTHORIZATION, CONTENT_TYPE])
         .expose_headers([RETRY_AFTER])
         .max_age(Duration::from_secs(3_600));

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::bus::Subscribers;
 use super::faults::{Latency, Link};
 use super::leases::Slot;
+use super::people::CodeKey;
 use super::sessions::{Bucket, Queue};
 use crate::ports::{ConnectionId, Incarnation, LeaseToken, SessionRef, Unavailable};
 
@@ -94,6 +95,9 @@ pub(super) struct Keys {
     pub(super) buckets: HashMap<UserId, Bucket>,
     pub(super) nodes: BTreeMap<Incarnation, BTreeSet<UserId>>,
     pub(super) away: HashMap<UserId, BTreeSet<ConnectionId>>,
+    pub(super) codes: HashMap<String, CodeKey>,
+    /// When each is whole again.
+    pub(super) quotas: HashMap<String, Instant>,
 }
 
 impl Default for MemoryCoordination {

@@ -1,14 +1,33 @@
 //! The directory's port over the tables.
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
 use starling_protocol::{ConversationId, Seq, UserId};
 
 use super::faults::{ApplyFault, pause};
-use super::replicas::Write;
+use super::replicas::{Replicas, Write};
 use super::store::MemoryStore;
 use crate::ports::{ConversationRecord, Directory, Effect, MarksRaised, MemberRecord, Unavailable};
+
+impl MemoryStore {
+    /// Carries out [`Effect::Meet`], which takes no part in the simulation of majorities.
+    fn meet(&self, replicas: &Replicas, meetings: &[Effect]) {
+        for effect in meetings {
+            if let Effect::Meet {
+                conversation,
+                users,
+                at,
+            } = effect
+            {
+                let members = replicas.primary().tables.members(conversation);
+                let present: Vec<_> = members
+                    .filter(|member| member.left.is_none())
+                    .map(|member| member.user.clone())
+                    .collect();
+                self.people.lock().meet(users, &present, *at);
+            }
+        }
+    }
+}
 
 #[async_trait]
 impl Directory for MemoryStore {
@@ -84,17 +103,20 @@ impl Directory for MemoryStore {
 
     async fn apply(&self, effects: &[Effect]) -> Result<(), Unavailable> {
         let fault = self.faults.take_apply();
-        let carried_out = match fault {
-            None => effects,
+        let is_meeting = |effect: &Effect| matches!(effect, Effect::Meet { .. });
+        let (meetings, effects): (Vec<_>, Vec<_>) = effects.iter().cloned().partition(is_meeting);
+        let carried_out: &[Effect] = match fault {
+            None => &effects,
             Some(ApplyFault::Cut(after)) => &effects[..after.min(effects.len())],
             Some(ApplyFault::Late(time)) => {
-                let (replicas, effects) = (Arc::clone(&self.replicas), effects.to_vec());
+                let (store, effects, meetings) = (self.clone(), effects.clone(), meetings.clone());
                 tokio::spawn(async move {
                     pause(time).await;
-                    let mut replicas = replicas.lock();
+                    let mut replicas = store.replicas.lock();
                     effects
                         .into_iter()
                         .for_each(|effect| replicas.write(Write::Effect(effect)));
+                    store.meet(&replicas, &meetings);
                 });
                 &[]
             }
@@ -103,6 +125,9 @@ impl Directory for MemoryStore {
             let arrived = late.map_or(carried_out.len(), |late| late.part(carried_out.len()));
             for effect in &carried_out[..arrived] {
                 replicas.write(Write::Effect(effect.clone()));
+            }
+            if arrived == effects.len() {
+                self.meet(replicas, &meetings);
             }
         })
         .await?;

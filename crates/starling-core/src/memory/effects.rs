@@ -106,6 +106,8 @@ impl Tables {
                     record.read = record.read.max(owed_from);
                 }
             }
+            // Pairs of people stand beside these tables.
+            Effect::Meet { .. } => {}
             Effect::EndMember {
                 conversation,
                 user,

@@ -16,6 +16,7 @@ mod effects;
 mod faults;
 mod leases;
 mod log;
+mod people;
 mod presence;
 mod replicas;
 mod sessions;
@@ -27,6 +28,7 @@ use std::sync::Arc;
 
 pub use coordination::{MemoryCoordination, MemoryNode, Snapshot, Timing};
 pub use faults::{InsertFault, Latency};
+pub use people::NamedTokens;
 pub use store::{MemoryStore, StoreCounts};
 
 use crate::ports::Ports;
@@ -84,6 +86,7 @@ pub fn node(store: &MemoryStore, coordination: &MemoryCoordination) -> NodePorts
         presence_store: Arc::new(store.clone()),
         offline: Arc::new(coordination.clone()),
         rates: Arc::new(coordination.clone()),
+        people: people::people_ports(&store, &coordination),
     };
     NodePorts {
         ports,

@@ -8,6 +8,7 @@ use starling_protocol::{ConversationId, Entry, Seq, UserId};
 use tokio::time::{Instant, sleep_until};
 
 use super::faults::{ApplyFault, InsertFault, Late, Latency, Link, StoreFaults};
+use super::people::SharedPeople;
 use super::replicas::{Data, Receipt, Replicas};
 use crate::ports::{ConversationRecord, MemberRecord, Unavailable};
 use crate::{defect, planted};
@@ -25,6 +26,7 @@ pub struct MemoryStore {
     pub(super) replicas: Arc<Mutex<Replicas>>,
     pub(super) link: Arc<Link>,
     pub(super) faults: Arc<StoreFaults>,
+    pub(super) people: SharedPeople,
 }
 
 /// What the store was asked to do so far, by all nodes.
@@ -57,6 +59,7 @@ impl MemoryStore {
             replicas: Arc::new(Mutex::new(Replicas::new())),
             link: Arc::new(Link::new("the store", None)),
             faults: Arc::default(),
+            people: SharedPeople::default(),
         }
     }
 
@@ -66,6 +69,7 @@ impl MemoryStore {
             replicas: Arc::clone(&self.replicas),
             link: Arc::new(Link::new("the store", Some(Arc::clone(&self.link)))),
             faults: Arc::new(StoreFaults::under(&self.faults)),
+            people: Arc::clone(&self.people),
         }
     }
 

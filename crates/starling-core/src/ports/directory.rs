@@ -69,6 +69,9 @@ pub struct MarksRaised {
     pub read: Seq,
 }
 
+/// In larger conversations nobody becomes a contact of anybody: it would be work for every pair of members.
+pub const MEET_AT_MOST: usize = 100;
+
 /// One guarded update, derived from an entry by the engine. Each is carried out only where the record's
 /// last change is older than `seq`; where it is not, that is success.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,6 +89,18 @@ pub enum Effect {
         role: Role,
         /// By which entry.
         seq: Seq,
+    },
+    /// These have become members: they and the other present members, as the effects before this one leave them,
+    /// become contacts of each other. Not in a conversation of more than [`MEET_AT_MOST`] members; not two of whom
+    /// one blocks the other; not two who have ended it at `at` or later (a time, since what is re-applied must not
+    /// undo what people have done since: the guard is the pair's own, and not the conversation's).
+    Meet {
+        /// In which conversation.
+        conversation: ConversationId,
+        /// Who.
+        users: Vec<UserId>,
+        /// When, in milliseconds since the Unix epoch.
+        at: i64,
     },
     /// The user is no member any more.
     EndMember {

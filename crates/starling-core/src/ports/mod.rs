@@ -14,15 +14,20 @@ mod directory;
 mod fresh_id;
 mod leases;
 mod log;
+mod people;
 mod presence;
 mod sessions;
 
 use std::sync::Arc;
 
 pub use bus::{Bus, BusEvent, Incarnation};
-pub use directory::{ConversationRecord, Directory, Effect, MarksRaised, MemberRecord};
+pub use directory::{ConversationRecord, Directory, Effect, MEET_AT_MOST, MarksRaised, MemberRecord};
 pub use leases::{AfterCommit, Commit, Committed, LeaseState, LeaseToken, Leases, Reservation};
 pub use log::{EntryLog, InsertError};
+pub use people::{
+    Accounts, CodeSender, Codes, ContactBook, ContactRecord, Digest, PeoplePorts, Profile, ProfileUpdate,
+    Quota, Quotas, Relation, Replacement, Rotation, SignInId, SignInRecord, SignIns, TokenIssuer,
+};
 pub use presence::{PresenceIndex, PresenceStore, Remembered};
 pub use sessions::{
     Admission, ConnectionId, OfflineIndex, RateGrant, RateLimit, RateLimiter, SessionMap, SessionRef,
@@ -69,4 +74,6 @@ pub struct Ports {
     pub offline: Arc<dyn OfflineIndex>,
     /// Limits that hold cluster-wide.
     pub rates: Arc<dyn RateLimiter>,
+    /// Signing in, profiles, contacts.
+    pub people: PeoplePorts,
 }

@@ -35,8 +35,12 @@ pub(crate) fn effects(entries: &[Arc<Entry>]) -> Vec<Effect> {
                     }));
                 }
                 effects.extend(members.iter().map(|member| set(&member.user, member.role)));
+                effects.push(meet(entry));
             }
-            Body::Joined { users, role } => effects.extend(users.iter().map(|user| set(user, *role))),
+            Body::Joined { users, role } => {
+                effects.extend(users.iter().map(|user| set(user, *role)));
+                effects.push(meet(entry));
+            }
             Body::Left { user } => effects.push(Effect::EndMember {
                 conversation: entry.conversation.clone(),
                 user: user.clone(),
@@ -46,6 +50,14 @@ pub(crate) fn effects(entries: &[Arc<Entry>]) -> Vec<Effect> {
         }
     }
     effects
+}
+
+fn meet(entry: &Entry) -> Effect {
+    Effect::Meet {
+        conversation: entry.conversation.clone(),
+        users: newcomers(entry),
+        at: entry.at,
+    }
 }
 
 /// The users that entries make members.

@@ -15,6 +15,7 @@ use crate::Outbox;
 use crate::chance;
 use crate::event::entry_weight;
 use crate::marks::Mark;
+use crate::people;
 use crate::sequencer::{Answer, Change, Operation, Outcome};
 use crate::shared::Shared;
 use crate::standing::{self, Standing, direct_id, group_id};
@@ -51,6 +52,7 @@ pub(crate) async fn submit(
                 ));
             }
             shared.allowance.take(shared, user).await?;
+            people::check_send(shared, user, &send.conversation).await?;
             (lamport, look_up, client_id) = (send.lamport.unwrap_or(0), send.retry, Some(send.client_id));
             (send.conversation, Change::Message { text: send.text })
         }
@@ -156,6 +158,7 @@ async fn create(shared: &Arc<Shared>, user: &UserId, create: Create) -> Result<R
             if name.is_some() || create.open {
                 return Err(invalid("a direct conversation has no name and is not open"));
             }
+            people::check_open(shared, user, other).await?;
             (direct_id(user, other), Role::Member)
         }
         (Kind::Direct, _) => return Err(invalid("a direct conversation names exactly one other user")),

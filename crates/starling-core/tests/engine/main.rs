@@ -12,6 +12,7 @@ mod faults;
 mod limits;
 mod membership;
 mod ordering;
+mod people;
 mod presence;
 mod receipts;
 mod resume;

@@ -29,6 +29,7 @@ impl Authenticator for Tokens {
                 user: UserId::new(user).map_err(|_| refuse())?,
                 name: None,
                 expires_at,
+                sign_in: None,
             }),
         }
     }

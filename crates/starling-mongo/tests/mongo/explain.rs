@@ -4,7 +4,10 @@ use std::future::Future;
 
 use bson::{Document, doc};
 use mongodb::{Client, Database};
-use starling_core::ports::{Directory, EntryLog, PresenceStore};
+use starling_core::people::Phone;
+use starling_core::ports::{
+    Accounts, ContactBook, Directory, EntryLog, PresenceStore, Replacement, SignInId, SignInRecord, SignIns,
+};
 use starling_mongo::Mongo;
 use starling_protocol::{Role, Seq};
 
@@ -273,5 +276,108 @@ async fn every_hot_query_of_the_directory_uses_its_index() {
     let effects = [set_member("c7", "alice", Role::Admin, 9)];
     profiled
         .check(directory.apply(&effects), cost("apply", ixscan(BY_USER), 1, 1))
+        .await;
+}
+
+#[tokio::test]
+async fn every_query_about_people_uses_its_index() {
+    let profiled = Profiled::start().await;
+    let people = &profiled.mongo;
+    let ixscan = |index: &str| format!("IXSCAN {index}");
+    let id_hack = || "IDHACK".to_owned();
+    let alice = user("alice");
+    let direct = conversation("d-1");
+    for number in 0..100_i64 {
+        let other = user(&format!("other{number:03}"));
+        people.add(&alice, &other, false, 1).await.unwrap();
+        people.add(&other, &user("someone"), false, 1).await.unwrap();
+        let record = SignInRecord {
+            id: SignInId::from_wire(&format!("sign-in{number}")),
+            user: if number % 10 == 0 { alice.clone() } else { other },
+            device: None,
+            created_at: number,
+            used_at: number,
+            expires_at: i64::from(u32::MAX) * 1_000,
+        };
+        people.begin(&record, &[7; 32]).await.unwrap();
+    }
+    people.block(&alice, &user("eve"), &direct, 2).await.unwrap();
+    people
+        .block(&user("bob"), &user("eve"), &conversation("d-2"), 2)
+        .await
+        .unwrap();
+
+    let page = people.contacts(&alice, None, 20);
+    profiled
+        .check(page, cost("contacts", ixscan("{ users: 1, _id: 1 }"), 21, 20))
+        .await;
+    let after = user("other050");
+    let page = people.contacts(&alice, Some(&after), 20);
+    profiled
+        .check(
+            page,
+            cost("contacts after", ixscan("{ users: 1, _id: 1 }"), 21, 20),
+        )
+        .await;
+    let page = people.blocked_by(&alice, None, 20);
+    profiled
+        .check(
+            page,
+            cost("blocked_by", ixscan("{ blocked_by: 1, _id: 1 }"), 2, 1),
+        )
+        .await;
+    profiled
+        .check(
+            people.barred_from(&direct),
+            cost("barred_from", ixscan("{ direct: 1 }"), 1, 1),
+        )
+        .await;
+    let nobody = conversation("d-3");
+    profiled
+        .check(
+            people.barred_from(&nobody),
+            cost("barred from nothing", ixscan("{ direct: 1 }"), 0, 0),
+        )
+        .await;
+    profiled
+        .check(people.relation(&alice, &after), cost("relation", id_hack(), 1, 1))
+        .await;
+
+    let phone = Phone::from_stored("+4915123456789");
+    people.register(&phone, &alice, None).await.unwrap();
+    profiled
+        .check(people.user_of(&phone), cost("user_of", id_hack(), 1, 1))
+        .await;
+    let users = [alice.clone(), user("nobody")];
+    let profiles = people.profiles(&users);
+    profiled
+        .check(profiles, cost("profiles", ixscan("{ _id: 1 }"), 4, 1))
+        .await;
+
+    let in_force = "{ user: 1, created_at: -1 }";
+    profiled
+        .check(
+            people.of_user(&alice, 5),
+            cost("sign_ins_of_user", ixscan(in_force), 6, 5),
+        )
+        .await;
+    let id = SignInId::from_wire("sign-in10");
+    profiled
+        .check(people.is_in_force(&id), cost("is_in_force", id_hack(), 1, 1))
+        .await;
+    let replacement = Replacement {
+        digest: [8; 32],
+        salt: [9; 32],
+        at: 1_000,
+        expires_at: i64::from(u32::MAX) * 1_000,
+        grace: std::time::Duration::from_secs(60),
+    };
+    people.rotate(&id, &[7; 32], &replacement).await.unwrap();
+    people.end(&alice, &id).await.unwrap();
+    profiled
+        .check(
+            people.ended_since(1, 100),
+            cost("ended_since", ixscan("{ ended_at: 1 }"), 1, 1),
+        )
         .await;
 }

@@ -4,6 +4,8 @@
     reason = "a helper that fails fails its test, like the test's own lines"
 )]
 
+mod accounts;
+mod contacts;
 mod directory;
 mod entry_log;
 mod explain;
@@ -14,3 +16,4 @@ mod replica_set;
 mod retries;
 mod sample;
 mod server;
+mod sign_ins;

@@ -28,6 +28,9 @@ pub(crate) fn run(inputs: &Inputs, args: &Args) -> Result<()> {
         TokenKey::PublicKey(_) => {
             bail!("tokens are checked with a public key, so only the holder of the private one can mint them")
         }
+        TokenKey::Outside => {
+            bail!("tokens are checked with their issuer's keys, so only the issuer can mint them")
+        }
         TokenKey::MadeUp => bail!(
             "no token_secret is set, so every node in development mode makes up its own, which is not known here: \
              set STARLING_TOKEN_SECRET for both"
@@ -38,6 +41,7 @@ pub(crate) fn run(inputs: &Inputs, args: &Args) -> Result<()> {
         name: args.name.as_deref(),
         audience: settings.token_audience.as_deref(),
         issuer: settings.token_issuer.as_deref(),
+        session: None,
         lifetime: Duration::from_secs(args.ttl),
     };
     super::say(&mint(secret, &request)?)

@@ -6,6 +6,7 @@ mod parse;
 mod print;
 mod problems;
 mod seeds;
+mod sign_in;
 mod sources;
 #[cfg(test)]
 mod tests;
@@ -18,11 +19,13 @@ use std::time::Duration;
 use ipnet::IpNet;
 use starling_core::ports::RateLimit;
 use starling_rest::CorsOrigin;
+use url::Url;
 
 pub(crate) use mask::without_passwords;
 pub(crate) use parse::LogFormat;
 pub(crate) use print::print;
 pub(crate) use problems::Problems;
+pub(crate) use sign_in::{CodeSender, SignIn};
 pub(crate) use sources::Inputs;
 use sources::{Given, Layered, Source};
 pub(crate) use token_key::TokenKey;
@@ -40,6 +43,10 @@ pub(crate) struct Settings {
     pub(crate) redis_tls_ca_file: Option<PathBuf>,
     pub(crate) lease_ttl: Duration,
     pub(crate) token_key: TokenKey,
+    /// Where an outside issuer publishes its keys, and how often they are fetched.
+    pub(crate) token_jwks: Option<Url>,
+    pub(crate) token_jwks_refresh: Duration,
+    pub(crate) sign_in: SignIn,
     pub(crate) token_audience: Option<String>,
     pub(crate) token_issuer: Option<String>,
     pub(crate) sends: Option<RateLimit>,
@@ -114,6 +121,7 @@ fn effective(inputs: &Inputs, problems: &mut Problems) -> Layered {
     };
     by_default("drain_delay_seconds", if development { "0" } else { "2" });
     by_default("node_id", &host_name());
+    by_default("code_sender", if development { "log" } else { "none" });
     layered
 }
 
@@ -148,7 +156,14 @@ impl Reader<'_> {
         let redis_url = self.parse("redis_url", parse::redis_url);
         let redis_tls_ca_file = self.optional("redis_tls_ca_file", parse::readable_file);
         let lease_ttl = self.parse("lease_ttl_ms", parse::within(500, 60_000));
-        let token_key = development.and_then(|development| token_key::read(self, development));
+        let token_jwks = self.optional("token_jwks_url", |text| {
+            sign_in::outside_url(text, development == Some(true))
+        });
+        let token_jwks_refresh = self.parse("token_jwks_refresh_seconds", parse::seconds(1.0, 86_400.0));
+        let outside = self.optional("token_jwks_url", parse::text).is_some();
+        let token_key = development.and_then(|development| token_key::read(self, development, outside));
+        let sign_in =
+            development.and_then(|development| sign_in::read(self, development, token_key.as_ref()));
         let token_audience = self.optional("token_audience", parse::text);
         let token_issuer = self.optional("token_issuer", parse::text);
         let sends_per_second = self.parse("sends_per_second", parse::within(0, 1_000_000));
@@ -179,6 +194,9 @@ impl Reader<'_> {
             redis_tls_ca_file,
             lease_ttl: Duration::from_millis(lease_ttl?),
             token_key: token_key?,
+            token_jwks,
+            token_jwks_refresh: token_jwks_refresh?,
+            sign_in: sign_in?,
             token_audience,
             token_issuer,
             sends: rate(sends_per_second?, send_burst?),

@@ -511,3 +511,93 @@ fn the_operations_guide_names_every_setting_with_its_default() {
         .count();
     assert_eq!(rows, KEYS.len(), "settings in docs/operations.md that are none");
 }
+
+#[test]
+fn codes_go_into_the_log_in_development_only() {
+    assert_eq!(load(&[]).sign_in.sender, CodeSender::None);
+    let development = load(&[("STARLING_DEVELOPMENT", "1")]).sign_in;
+    assert_eq!(development.sender, CodeSender::Log);
+    assert!(!development.code_in_answer);
+    for (name, value, sentence) in [
+        ("STARLING_CODE_SENDER", "log", "development mode only"),
+        ("STARLING_CODE_IN_ANSWER", "true", "development mode only"),
+        ("STARLING_CODE_SENDER", "sms", "must be none, log or webhook"),
+        (
+            "STARLING_CODE_SENDER",
+            "webhook",
+            "needs code_webhook_url and code_webhook_secret",
+        ),
+        ("STARLING_CODES_PER_PHONE_HOUR", "0", "from 1 to 1000"),
+        ("STARLING_ACCESS_TOKEN_MINUTES", "61", "from 1 to 60"),
+        ("STARLING_REFRESH_TOKEN_DAYS", "0", "from 1 to 365"),
+    ] {
+        let refusal = refused(&with_secret(&[(name, value)]));
+        assert!(refusal.contains(sentence), "{name}={value}: {refusal}");
+    }
+}
+
+#[test]
+fn a_webhook_is_reached_safely() {
+    const URL: (&str, &str) = (
+        "STARLING_CODE_WEBHOOK_URL",
+        "https://codes.example.org/send?key=1",
+    );
+    const HOOK: (&str, &str) = ("STARLING_CODE_WEBHOOK_SECRET", SECRET);
+    const SENDER: (&str, &str) = ("STARLING_CODE_SENDER", "webhook");
+    match load(&[SENDER, URL, HOOK]).sign_in.sender {
+        CodeSender::Webhook(webhook) => {
+            assert_eq!(webhook.url.as_str(), URL.1);
+            assert!(!format!("{webhook:?}").contains("secret of"));
+        }
+        other => panic!("{other:?}"),
+    }
+    for (env, sentence) in [
+        (vec![SENDER, HOOK], "needs code_webhook_url"),
+        (vec![SENDER, URL], "code_webhook_secret"),
+        (
+            vec![
+                SENDER,
+                HOOK,
+                ("STARLING_CODE_WEBHOOK_URL", "http://codes.example.org/"),
+            ],
+            "must be an https:// URL",
+        ),
+        (
+            vec![SENDER, HOOK, ("STARLING_CODE_WEBHOOK_URL", "codes")],
+            "must be an https:// URL",
+        ),
+        (
+            vec![SENDER, URL, ("STARLING_CODE_WEBHOOK_SECRET", "short")],
+            "at least 32",
+        ),
+    ] {
+        let refusal = refused(&with_secret(&env));
+        assert!(refusal.contains(sentence), "{env:?}: {refusal}");
+    }
+    let here = load(&[SENDER, HOOK, ("STARLING_CODE_WEBHOOK_URL", "http://127.0.0.1:9/")]);
+    assert!(matches!(here.sign_in.sender, CodeSender::Webhook(_)));
+}
+
+#[test]
+fn an_outside_issuer_stands_alone_or_beside_the_secret() {
+    const KEYS_URL: (&str, &str) = ("STARLING_TOKEN_JWKS_URL", "https://login.example.org/keys");
+    let alone = Settings::load(&inputs(&[KEYS_URL])).unwrap().settings;
+    assert_eq!(alone.token_key, TokenKey::Outside);
+    assert_eq!(alone.token_jwks.unwrap().as_str(), KEYS_URL.1);
+    assert!(matches!(load(&[KEYS_URL]).token_key, TokenKey::Secret(_)));
+    let refusal = refused(&with_secret(&[(
+        "STARLING_TOKEN_JWKS_URL",
+        "http://login.example.org/keys",
+    )]));
+    assert!(refusal.contains("must be an https:// URL"), "{refusal}");
+    // Whoever signs in here needs tokens that this cluster signs.
+    let refusal = refused(&[
+        KEYS_URL,
+        ("STARLING_CODE_SENDER", "webhook"),
+        ("STARLING_CODE_WEBHOOK_URL", "https://codes.example.org/"),
+        ("STARLING_CODE_WEBHOOK_SECRET", SECRET),
+    ]);
+    assert!(refusal.contains("the cluster's own secret"), "{refusal}");
+    let development = Settings::load(&inputs(&[KEYS_URL, ("STARLING_DEVELOPMENT", "1")])).unwrap();
+    assert_eq!(development.settings.sign_in.sender, CodeSender::None);
+}

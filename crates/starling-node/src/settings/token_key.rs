@@ -15,6 +15,8 @@ pub(crate) enum TokenKey {
     Secret(String),
     /// RS256, ES256 or EdDSA, by the kind of key in this PEM text.
     PublicKey(String),
+    /// None here: an outside issuer publishes its own.
+    Outside,
     /// Development mode without a secret: the node makes one up that ends with it.
     MadeUp,
 }
@@ -24,6 +26,7 @@ impl fmt::Debug for TokenKey {
         f.write_str(match self {
             Self::Secret(_) => "Secret(***)",
             Self::PublicKey(_) => "PublicKey",
+            Self::Outside => "Outside",
             Self::MadeUp => "MadeUp",
         })
     }
@@ -31,18 +34,20 @@ impl fmt::Debug for TokenKey {
 
 const NAMES: [&str; 3] = ["token_secret", "token_secret_file", "token_public_key_file"];
 
-/// The one key that is configured. `None`: there is none, or it is no good, and that is noted.
-pub(super) fn read(reader: &mut Reader<'_>, development: bool) -> Option<TokenKey> {
+/// The one key that is configured; `outside` says whether an outside issuer's keys are fetched. `None`: there is none,
+/// or it is no good, and that is noted.
+pub(super) fn read(reader: &mut Reader<'_>, development: bool, outside: bool) -> Option<TokenKey> {
     let given: Vec<_> = NAMES
         .into_iter()
         .filter(|name| reader.optional(name, parse::text).is_some())
         .collect();
     match given.as_slice() {
+        [] if outside => Some(TokenKey::Outside),
         [] if development => Some(TokenKey::MadeUp),
         [] => {
             reader.problems.add(format!(
                 "there is no key to check tokens with: set token_secret_file (made by `starling secret`), \
-                 token_secret (at least {MIN_SECRET_BYTES} bytes) or token_public_key_file"
+                 token_secret (at least {MIN_SECRET_BYTES} bytes), token_public_key_file or token_jwks_url"
             ));
             None
         }
@@ -61,6 +66,12 @@ pub(super) fn read(reader: &mut Reader<'_>, development: bool) -> Option<TokenKe
                 )
             })?;
             Some(TokenKey::Secret(secret))
+        }
+        ["token_public_key_file"] if outside => {
+            reader.problems.add(
+                "token_public_key_file and token_jwks_url are both set: only one outside issuer can be believed",
+            );
+            None
         }
         ["token_public_key_file"] => {
             let pem = reader.parse("token_public_key_file", |path| {

@@ -1,46 +1,80 @@
 //! Decides whether a token is believed, and says in a sentence why not.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode};
 use serde_json::{Map, Value};
+use starling_core::ports::SignInId;
 use starling_core::{Authenticator, Identity};
 use starling_protocol::limits::{MAX_NAME_CHARS, MAX_TOKEN_BYTES};
 use starling_protocol::{Error, ErrorCode, UserId};
 
-use super::PublicKey;
+use super::{Jwks, PublicKey};
 
 /// How far clocks may be apart, in seconds.
 const LEEWAY: u64 = 5;
 
-/// The one key that tokens must be signed with, and what they must say.
+/// What algorithms an outside issuer's keys are for. None of them is symmetric.
+const OUTSIDE: [Algorithm; 3] = [Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA];
+
+/// The claim that names the session which a token belongs to. Only believed in tokens that are signed with the
+/// cluster's own secret: an outside issuer's sessions are no business of this cluster.
+const SESSION: &str = "starling_session";
+
+/// The keys that tokens must be signed with, and what they must say. An algorithm decides about the key: there is one
+/// of the cluster's own, or an outside issuer's with the cluster's own secret at most.
 #[derive(Clone)]
 pub(crate) struct TokenAuthority {
-    key: DecodingKey,
-    algorithm: Algorithm,
+    own: Option<PublicKey>,
+    outside: Option<Arc<Jwks>>,
     validation: Validation,
+}
+
+/// What a token's header says, as far as it matters.
+struct Head {
+    algorithm: Algorithm,
+    kid: Option<String>,
 }
 
 impl TokenAuthority {
     /// Tokens signed with HS256 and this secret.
     pub(crate) fn with_secret(secret: &str) -> Self {
-        Self::new(DecodingKey::from_secret(secret.as_bytes()), Algorithm::HS256)
+        Self::new(Some(PublicKey {
+            key: DecodingKey::from_secret(secret.as_bytes()),
+            algorithm: Algorithm::HS256,
+        }))
     }
 
     /// Tokens signed with the private key that belongs to this public one.
     pub(crate) fn with_public_key(key: PublicKey) -> Self {
-        Self::new(key.key, key.algorithm)
+        Self::new(Some(key))
     }
 
-    fn new(key: DecodingKey, algorithm: Algorithm) -> Self {
-        let mut validation = Validation::new(algorithm);
+    /// Tokens of an outside issuer alone.
+    pub(crate) fn with_outside_keys(keys: Jwks) -> Self {
+        let mut authority = Self::new(None);
+        authority.outside = Some(Arc::new(keys));
+        authority
+    }
+
+    /// Also tokens of an outside issuer.
+    pub(crate) fn or_outside_keys(mut self, keys: Jwks) -> Self {
+        self.outside = Some(Arc::new(keys));
+        self
+    }
+
+    fn new(own: Option<PublicKey>) -> Self {
+        // The algorithm is that of the key, each time.
+        let mut validation = Validation::new(Algorithm::HS256);
         validation.leeway = LEEWAY;
         validation.validate_nbf = true;
         // A token for an audience is no worse where none is asked for.
         validation.validate_aud = false;
         Self {
-            key,
-            algorithm,
+            own,
+            outside: None,
             validation,
         }
     }
@@ -67,13 +101,36 @@ impl TokenAuthority {
     /// Who the bearer is.
     ///
     /// # Errors
-    /// A sentence that says what is wrong with the token, without repeating it.
-    pub(super) fn identify(&self, token: &str) -> Result<Identity, String> {
+    /// `unauthenticated` with a sentence that says what is wrong with the token, without repeating it; `unavailable`
+    /// where an outside issuer's keys cannot be had.
+    pub(super) async fn identify(&self, token: &str) -> Result<Identity, Error> {
         if token.len() > MAX_TOKEN_BYTES {
-            return Err(format!("the token is longer than {MAX_TOKEN_BYTES} bytes"));
+            return Err(refused(format!(
+                "the token is longer than {MAX_TOKEN_BYTES} bytes"
+            )));
         }
-        self.check_header(token)?;
-        let claims = decode::<Map<String, Value>>(token, &self.key, &self.validation)
+        let head = self.head(token).map_err(refused)?;
+        let own = self.own.as_ref().filter(|own| own.algorithm == head.algorithm);
+        let outside = self
+            .outside
+            .as_ref()
+            .filter(|_| OUTSIDE.contains(&head.algorithm));
+        let (key, is_own) = match (own, outside) {
+            (Some(own), _) => (own.clone(), true),
+            (None, Some(keys)) => (keys.key(head.kid.as_deref(), head.algorithm).await?, false),
+            (None, None) => return Err(refused(self.other_algorithm())),
+        };
+        let mut identity = self.read(token, &key).map_err(refused)?;
+        if !is_own || key.algorithm != Algorithm::HS256 {
+            identity.sign_in = None;
+        }
+        Ok(identity)
+    }
+
+    fn read(&self, token: &str, key: &PublicKey) -> Result<Identity, String> {
+        let mut validation = self.validation.clone();
+        validation.algorithms = vec![key.algorithm];
+        let claims = decode::<Map<String, Value>>(token, &key.key, &validation)
             .map_err(|error| sentence(error.kind()))?
             .claims;
         let Some(sub) = claims.get("sub").and_then(Value::as_str) else {
@@ -84,11 +141,15 @@ impl TokenAuthority {
             user,
             name: name(&claims),
             expires_at: claims.get("exp").and_then(seconds),
+            sign_in: claims
+                .get(SESSION)
+                .and_then(Value::as_str)
+                .map(SignInId::from_wire),
         })
     }
 
     /// The library refuses all of this too, but does not say which it was.
-    fn check_header(&self, token: &str) -> Result<(), String> {
+    fn head(&self, token: &str) -> Result<Head, String> {
         let malformed = || "the token is malformed: it is not a JWT".to_owned();
         let parts: Vec<_> = token.split('.').collect();
         let [header, _, signature] = parts.as_slice() else {
@@ -102,26 +163,40 @@ impl TokenAuthority {
         if signature.is_empty() || algorithm.eq_ignore_ascii_case("none") {
             return Err("the token is not signed".into());
         }
-        let expected = format!("{:?}", self.algorithm);
-        if algorithm != expected {
-            return Err(format!(
-                "the token is signed with another algorithm than {expected}"
-            ));
-        }
+        let algorithm = algorithm.parse().map_err(|_| self.other_algorithm())?;
         if header.contains_key("crit") {
             return Err("the token asks for an extension (crit) that is not known here".into());
         }
-        Ok(())
+        let kid = header.get("kid").and_then(Value::as_str).map(str::to_owned);
+        Ok(Head { algorithm, kid })
     }
+
+    fn other_algorithm(&self) -> String {
+        let own = self.own.iter().map(|own| own.algorithm);
+        let outside = self.outside.iter().flat_map(|_| OUTSIDE);
+        let names: Vec<_> = own
+            .chain(outside)
+            .map(|algorithm| format!("{algorithm:?}"))
+            .collect();
+        format!(
+            "the token is signed with another algorithm than {}",
+            names.join(", ")
+        )
+    }
+}
+
+fn refused(sentence: String) -> Error {
+    Error::new(ErrorCode::Unauthenticated, sentence)
 }
 
 #[async_trait]
 impl Authenticator for TokenAuthority {
     async fn authenticate(&self, token: &str) -> Result<Identity, Error> {
-        self.identify(token).map_err(|sentence| {
+        let identified = self.identify(token).await;
+        if identified.is_err() {
             metrics::counter!("starling_tokens_refused_total").increment(1);
-            Error::new(ErrorCode::Unauthenticated, sentence)
-        })
+        }
+        identified
     }
 }
 

@@ -1,4 +1,4 @@
-//! Makes tokens with the node's own secret, for development and operations.
+//! Makes tokens with the node's own secret, for sessions, for development and operations.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -14,6 +14,8 @@ pub(crate) struct TokenRequest<'a> {
     pub(crate) name: Option<&'a str>,
     pub(crate) audience: Option<&'a str>,
     pub(crate) issuer: Option<&'a str>,
+    /// The session that it belongs to.
+    pub(crate) session: Option<&'a str>,
     pub(crate) lifetime: Duration,
 }
 
@@ -26,6 +28,8 @@ struct Claims<'a> {
     aud: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     iss: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    starling_session: Option<&'a str>,
     iat: u64,
     exp: u64,
 }
@@ -38,6 +42,7 @@ pub(crate) fn mint(secret: &str, request: &TokenRequest<'_>) -> Result<String> {
         name: request.name,
         aud: request.audience,
         iss: request.issuer,
+        starling_session: request.session,
         iat,
         exp: iat.saturating_add(request.lifetime.as_secs()),
     };

@@ -1,6 +1,8 @@
 //! A public key and the one algorithm that goes with it.
 
+use data_encoding::BASE64URL_NOPAD;
 use jsonwebtoken::crypto::{rust_crypto, verify};
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyOperations, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey};
 
 const MIN_RSA_BITS: usize = 2_048;
@@ -24,6 +26,8 @@ pub(crate) enum InvalidKey {
     NotPem,
     #[error("holds a public key that is none of RSA (RS256), P-256 (ES256) and Ed25519 (EdDSA)")]
     Kind,
+    #[error("is not for checking signatures")]
+    Purpose,
     #[error("holds an RSA key of {bits} bits, which is too short: it must have at least {MIN_RSA_BITS}")]
     Short { bits: usize },
 }
@@ -70,6 +74,41 @@ impl PublicKey {
             algorithm: Algorithm::RS256,
         }
         .usable()
+    }
+
+    /// Takes a key of a key set, which says itself what it is for.
+    pub(super) fn from_jwk(jwk: &Jwk) -> Result<Self, InvalidKey> {
+        let algorithm = match &jwk.algorithm {
+            AlgorithmParameters::RSA(rsa) => {
+                let modulus = BASE64URL_NOPAD.decode(rsa.n.as_bytes());
+                let bits = bit_length(&modulus.map_err(|_| InvalidKey::Kind)?);
+                if bits < MIN_RSA_BITS {
+                    return Err(InvalidKey::Short { bits });
+                }
+                Algorithm::RS256
+            }
+            AlgorithmParameters::EllipticCurve(ec) if ec.curve == EllipticCurve::P256 => Algorithm::ES256,
+            AlgorithmParameters::OctetKeyPair(ed) if ed.curve == EllipticCurve::Ed25519 => Algorithm::EdDSA,
+            // A symmetric key among them.
+            _ => return Err(InvalidKey::Kind),
+        };
+        let common = &jwk.common;
+        let for_it = common
+            .key_algorithm
+            .is_none_or(|named| named.to_string() == format!("{algorithm:?}"))
+            && common
+                .public_key_use
+                .as_ref()
+                .is_none_or(|purpose| *purpose == PublicKeyUse::Signature)
+            && common
+                .key_operations
+                .as_ref()
+                .is_none_or(|operations| operations.contains(&KeyOperations::Verify));
+        if !for_it {
+            return Err(InvalidKey::Purpose);
+        }
+        let key = DecodingKey::from_jwk(jwk).map_err(|_| InvalidKey::Kind)?;
+        Self { key, algorithm }.usable()
     }
 
     /// The library looks into elliptic keys only when it checks a signature, so have it check one.

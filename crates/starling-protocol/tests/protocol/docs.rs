@@ -160,6 +160,25 @@ fn every_limit_has_its_row() {
             limits::MAX_LAMPORT_LEAD,
         ),
         ("bytes of a token", limits::MAX_TOKEN_BYTES as u64),
+        (
+            "characters of a person's name",
+            limits::MAX_PROFILE_NAME_CHARS as u64,
+        ),
+        (
+            "characters of what a person says about himself",
+            limits::MAX_ABOUT_CHARS as u64,
+        ),
+        ("bytes of an avatar's URL", limits::MAX_AVATAR_URL_BYTES as u64),
+        (
+            "bytes of a phone number as it is typed",
+            limits::MAX_PHONE_BYTES as u64,
+        ),
+        ("characters of a device's name", limits::MAX_DEVICE_CHARS as u64),
+        ("contacts in a page", u64::from(limits::MAX_CONTACTS_LIMIT)),
+        (
+            "contacts in a page, by default",
+            u64::from(limits::DEFAULT_CONTACTS_LIMIT),
+        ),
     ] {
         has_row(&format!("| {limit} | {} |", with_commas(value)));
     }

@@ -6,6 +6,7 @@ mod server;
 mod support;
 
 mod bus;
+mod codes;
 mod leases;
 mod offline;
 mod presence;

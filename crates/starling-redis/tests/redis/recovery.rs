@@ -7,8 +7,8 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use nix::sys::signal::Signal;
 use starling_core::ports::{
-    AfterCommit, Bus, BusEvent, Commit, ConnectionId, Incarnation, Leases, OfflineIndex, PresenceIndex,
-    RateLimit, RateLimiter, Reservation, SessionMap, SessionRef, Unavailable,
+    AfterCommit, Bus, BusEvent, Codes, Commit, ConnectionId, Incarnation, Leases, OfflineIndex,
+    PresenceIndex, Quota, Quotas, RateLimit, RateLimiter, Reservation, SessionMap, SessionRef, Unavailable,
 };
 use starling_redis::{Redis, RedisSettings};
 use tokio::sync::mpsc;
@@ -143,6 +143,14 @@ fn methods() -> Vec<(&'static str, Method)> {
             1,
             2
         )),
+        method!("put_code", |redis| redis.put(
+            "subject",
+            &[0; 32],
+            Duration::from_secs(1)
+        )),
+        method!("attempt", |redis| redis.attempt("subject", 5)),
+        method!("consume", |redis| redis.consume("subject", &[0; 32])),
+        method!("spend", |redis| redis.spend("subject", Quota::per_hour(1_000))),
         method!("take", |redis| redis.take(
             &user(),
             1,

@@ -8,24 +8,30 @@ use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request};
 use serde_json::{Value, json};
 use starling_core::memory::{MemoryCoordination, MemoryStore, ports};
-use starling_core::ports::RateLimit;
+use starling_core::people::SignInGuard;
+use starling_core::ports::{RateLimit, SignInId};
 use starling_core::{Authenticator, Engine, Identity, Settings};
 use starling_protocol::{Error, ErrorCode, UserId};
 use starling_rest::{CorsOrigin, Departure, Rest, RestSettings, router};
 use tower::ServiceExt;
 
-/// Believes `is:USER`.
+/// Believes `is:USER`, and `is:USER;SESSION`, which the engine gives to those who sign in.
 struct NamedTokens;
 
 #[async_trait]
 impl Authenticator for NamedTokens {
     async fn authenticate(&self, token: &str) -> Result<Identity, Error> {
-        let user = token.strip_prefix("is:").and_then(|user| UserId::new(user).ok());
+        let (user, session) = match token.split_once(';') {
+            Some((user, session)) => (user, Some(SignInId::from_wire(session))),
+            None => (token, None),
+        };
+        let user = user.strip_prefix("is:").and_then(|user| UserId::new(user).ok());
         let user = user.ok_or_else(|| Error::new(ErrorCode::Unauthenticated, "the token has expired"))?;
         Ok(Identity {
-            name: Some(format!("The {user}")),
+            name: session.is_none().then(|| format!("The {user}")),
             user,
             expires_at: None,
+            sign_in: session,
         })
     }
 }
@@ -77,8 +83,10 @@ impl App {
             version: "1.2.3".into(),
             cors_origin,
             metrics: Arc::new(|| "starling_up 1\n".to_owned()),
+            client_address: Arc::new(|peer, _| peer),
         };
-        let rest = Rest::new(engine.clone(), Arc::new(NamedTokens), settings);
+        let believed = SignInGuard::new(Arc::new(NamedTokens), engine.people());
+        let rest = Rest::new(engine.clone(), Arc::new(believed), settings);
         let departure = rest.departure();
         let router = router(rest);
         let mut app = Self {
