@@ -22,6 +22,7 @@ use crate::node_message::NodeMessage;
 use crate::ports::{Incarnation, MemberRecord, Unavailable};
 use crate::session;
 use crate::shared::Shared;
+use crate::time::spread;
 
 /// Between one attempt and the next; the first is counted from the message.
 const PAUSES: [Duration; 3] = [
@@ -31,7 +32,10 @@ const PAUSES: [Duration; 3] = [
 ];
 /// For metrics.
 const NAMES: [&str; PAUSES.len()] = ["1", "2", "3"];
-const ROUND: Duration = Duration::from_millis(250);
+/// Short, and each conversation's attempts are due at a time of their own: looked at together, all that is active would
+/// be felt by the messages of that moment.
+const ROUND: Duration = Duration::from_millis(50);
+const SPREAD: Duration = Duration::from_millis(250);
 /// Conversations that are looked at at the same time.
 const AT_ONCE: usize = 16;
 
@@ -61,6 +65,8 @@ struct Attempt {
     /// 0 for the first.
     number: usize,
     up_to: Seq,
+    /// What this node has stored by now.
+    newest: Seq,
 }
 
 impl Attempts {
@@ -93,6 +99,7 @@ impl Attempts {
                     conversation: conversation.clone(),
                     number,
                     up_to: planned.up_to,
+                    newest: watch.newest,
                 });
             }
             watch.planned.iter().any(Option::is_some)
@@ -116,7 +123,7 @@ impl Watch {
             Some(planned) if number > 0 => planned.up_to = up_to.max(planned.up_to),
             Some(_) => {}
             planned => {
-                let due = Instant::now() + PAUSES[number];
+                let due = Instant::now() + PAUSES[number] + spread(SPREAD);
                 *planned = Some(Planned { up_to, due });
             }
         }
@@ -150,7 +157,13 @@ async fn make_one(shared: &Arc<Shared>, attempt: &Attempt) -> Result<(), Unavail
         conversation,
         number,
         up_to,
+        newest,
     } = attempt;
+    let mark = shared.delivery.mark(conversation);
+    if *number == 0 && mark.is_some_and(|mark| mark.seq > *newest) {
+        // Another node has stored since, and looks as far as that by itself: of several that write, one looks.
+        return Ok(());
+    }
     let ports = &shared.ports;
     let members = ports
         .directory
@@ -232,13 +245,4 @@ pub(crate) fn heard(shared: &Arc<Shared>, conversation: &ConversationId, head: S
         // Who follows the conversation already is left alone.
         session::welcome(shared, &session, conversation, head);
     }
-    let (shared, conversation) = (shared.clone(), conversation.clone());
-    tokio::spawn(async move {
-        // Had this node been on the route, it would most probably not have been told.
-        let own = shared.incarnation();
-        if shared.delivery.has_sessions(&conversation) {
-            let ids = std::slice::from_ref(&conversation);
-            let _ = shared.ports.bus.join_routes(ids, &own).await;
-        }
-    });
 }

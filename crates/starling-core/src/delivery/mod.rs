@@ -195,6 +195,12 @@ impl Delivery {
         let behind = hub.lock().mark().is_some_and(|mark| mark.seq < seq);
         if behind {
             self.fill(shared, id, &hub);
+            // What did not come may not have been sent: this node's place on the route may be lost.
+            let (shared, id) = (shared.clone(), id.clone());
+            tokio::spawn(async move {
+                let ids = std::slice::from_ref(&id);
+                let _ = shared.ports.bus.join_routes(ids, &shared.incarnation()).await;
+            });
         }
     }
 
