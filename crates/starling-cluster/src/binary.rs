@@ -109,11 +109,13 @@ impl Built {
 /// script of `ring` looks at it, and everything behind TLS would be built anew at every change between the two.
 pub fn cargo() -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command
-        .env_remove("CARGO_MANIFEST_DIR")
-        .env_remove("CARGO_MANIFEST_PATH")
-        .current_dir(workspace_root())
-        .stdin(Stdio::null());
+    let of_a_package = |name: &str| name.starts_with("CARGO_MANIFEST_") || name.starts_with("CARGO_PKG_");
+    for (name, _) in env::vars_os() {
+        if name.to_str().is_some_and(of_a_package) {
+            command.env_remove(name);
+        }
+    }
+    command.current_dir(workspace_root()).stdin(Stdio::null());
     command
 }
 
