@@ -11,6 +11,7 @@ use starling_protocol::Codec;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
+use crate::memory::rss_anon;
 use crate::wire::Native;
 
 /// An idle client needs little.
@@ -82,15 +83,4 @@ async fn connect(wire: &Native, url: &str, users: std::ops::Range<usize>) -> Res
         tasks.spawn(async move { while let Some(Ok(_)) = socket.next().await {} });
     }
     Ok(tasks)
-}
-
-/// Bytes of memory of a process that no file backs.
-fn rss_anon(pid: u32) -> Result<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("RssAnon:"))
-        .context("no RssAnon in /proc")?;
-    let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse()?;
-    Ok(kilobytes * 1024)
 }

@@ -12,6 +12,7 @@
 mod idle;
 mod latencies;
 mod load;
+mod memory;
 mod plan;
 mod report;
 mod socket;

@@ -26,6 +26,8 @@ pub(crate) enum Case {
     Latency,
     /// 1, 10, 100 and 1,000 conversations of 3 users
     Growth,
+    /// A conversation with 1,000 users who are there, and 9,000 who are not
+    Channel,
     /// Memory of idle connections, and the time that a node needs to start
     Idle,
 }
@@ -54,6 +56,7 @@ impl Plan {
             self.latency(&mut systems, &mut report).await?;
         }
         self.growth(&mut systems, &mut report).await?;
+        self.channel(&mut systems, &mut report).await?;
         systems.stop().await?;
         if self.has(Case::Idle) {
             self.idle(&mut report).await?;
@@ -69,6 +72,7 @@ impl Plan {
         Load {
             conversations,
             users,
+            away: 0,
             talkers,
             pace,
             warm_up: WARM_UP,
@@ -199,6 +203,45 @@ impl Plan {
                 tell(&name, system, &outcome);
                 report.note(&name, Better::More(None), system, outcome.acknowledged);
             }
+        }
+        Ok(())
+    }
+
+    /// That members who are away cost nothing is seen by comparison.
+    async fn channel(&self, systems: &mut Systems, report: &mut Report) -> Result<()> {
+        if !self.has(Case::Channel) {
+            return Ok(());
+        }
+        println!("channel");
+        for away in [0, 9_000] {
+            let load = Load {
+                away,
+                ..self.load(1, 1_000, 10, Pace::Offered(20))
+            };
+            let system = System::Starling;
+            let outcome = systems.run(system, Entrance::Front, load).await?;
+            let name = format!("1 x 1000 users and {away} away, 20/s offered");
+            tell(&name, system, &outcome);
+            let [p50, p99] = outcome.deliveries.at([0.5, 0.99]);
+            report.note(
+                &format!("{name}: delivery p50, ms"),
+                Better::Less(None),
+                system,
+                p50,
+            );
+            report.note(
+                &format!("{name}: delivery p99, ms"),
+                Better::Less(None),
+                system,
+                p99,
+            );
+            let megabytes = systems.memory()? as f64 / 1e6;
+            report.note(
+                &format!("{name}: MB of RssAnon of a node"),
+                Better::Less(None),
+                system,
+                megabytes,
+            );
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ use starling_cluster::{Cluster, ClusterConfig, Data};
 use starling_protocol::Codec;
 
 use crate::load::{self, Load, Outcome};
+use crate::memory::rss_anon;
 use crate::report::System;
 use crate::store::Store;
 use crate::wire::{Native, SocketIo};
@@ -47,6 +48,15 @@ impl Systems {
 
     pub(crate) fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// Bytes of RssAnon of the node of Starling that holds most.
+    pub(crate) fn memory(&self) -> Result<u64> {
+        let nodes = self.cluster.nodes().iter();
+        let bytes: Result<Vec<_>> = nodes
+            .map(|node| rss_anon(node.pid().context("a node is gone")?))
+            .collect();
+        bytes?.into_iter().max().context("there are no nodes")
     }
 
     /// The systems that can be measured.

@@ -27,7 +27,9 @@ pub(crate) struct Load {
     pub(crate) conversations: usize,
     /// How many users each has; the first is on one node, the second on the next.
     pub(crate) users: usize,
-    /// How many of them talk; the others listen.
+    /// How many members each has besides, who are not connected.
+    pub(crate) away: usize,
+    /// How many of the users talk; the others listen.
     pub(crate) talkers: usize,
     /// How fast.
     pub(crate) pace: Pace,
@@ -153,20 +155,25 @@ struct Group {
 
 /// Connects the users of one conversation, and makes it.
 async fn gather<W: Wire>(wire: &W, nodes: &[String], name: &str, load: Load, number: usize) -> Result<Group> {
-    let users: Vec<_> = (0..load.users)
+    let members: Vec<_> = (0..load.users + load.away)
         .map(|place| format!("{name}-{number}-{place}"))
         .collect();
-    let mut sockets: Vec<_> = stream::iter(users.iter().enumerate().map(Ok::<_, anyhow::Error>))
-        .map_ok(|(place, user)| wire.connect(&nodes[(number + place) % nodes.len()], user))
-        .try_buffered(CONNECTING)
-        .try_collect()
-        .await?;
+    let mut sockets: Vec<_> = stream::iter(
+        members[..load.users]
+            .iter()
+            .enumerate()
+            .map(Ok::<_, anyhow::Error>),
+    )
+    .map_ok(|(place, user)| wire.connect(&nodes[(number + place) % nodes.len()], user))
+    .try_buffered(CONNECTING)
+    .try_collect()
+    .await?;
     let id = wire
-        .converse(&mut sockets, &users, &format!("{name}-{number}"))
+        .converse(&mut sockets, &members, &format!("{name}-{number}"))
         .await?;
     Ok(Group {
         id,
-        members: users.into_iter().zip(sockets).collect(),
+        members: members.into_iter().zip(sockets).collect(),
     })
 }
 

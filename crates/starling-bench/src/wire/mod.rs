@@ -28,11 +28,12 @@ pub(crate) trait Wire: Clone + Send + Sync + 'static {
     /// Connects a user to a node.
     fn connect(&self, node: &str, user: &str) -> impl Future<Output = Result<Socket>> + Send;
 
-    /// Makes a conversation of connected users and returns its id. What comes meanwhile is thrown away.
+    /// Makes a conversation of these members and returns its id; the sockets are those of the first of them. What comes
+    /// meanwhile is thrown away.
     fn converse(
         &self,
         sockets: &mut [Socket],
-        users: &[String],
+        members: &[String],
         name: &str,
     ) -> impl Future<Output = Result<String>> + Send;
 

@@ -93,8 +93,8 @@ impl Wire for Native {
         Ok(socket)
     }
 
-    async fn converse(&self, sockets: &mut [Socket], users: &[String], name: &str) -> Result<String> {
-        let others = users[1..]
+    async fn converse(&self, sockets: &mut [Socket], members: &[String], name: &str) -> Result<String> {
+        let others = members[1..]
             .iter()
             .map(UserId::new)
             .collect::<Result<Vec<_>, _>>()?;
