@@ -72,14 +72,7 @@ async fn a_node_stalls_after_it_reserved_until_its_lease_is_long_gone() {
     let ann = stage.client_at(0, "ann").await;
     let bob = stage.client_at(1, "bob").await;
     let id = ann.create_group(vec![user("bob")]).await.unwrap().id;
-    let send = |key: String| Send {
-        conversation: id.clone(),
-        client_id: ClientId::new(key).unwrap(),
-        text: "text".into(),
-        lamport: None,
-        retry: false,
-        sender: None,
-    };
+    let send = |key: String| Send::text(id.clone(), ClientId::new(key).unwrap(), "text");
     // Node 3 joins with the fail point armed: the first batch that it reserves for stops it.
     stage.node(2).terminate(Duration::from_secs(30)).await.unwrap();
     let armed = Env::from([("FAILPOINTS".into(), "after_reserve=1*return(stop)".into())]);

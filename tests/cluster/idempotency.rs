@@ -11,14 +11,7 @@ async fn the_same_client_id_to_every_node_at_once_gets_one_seq() {
     let devices = join_all((0..3).map(|node| stage.client_at(node, "ann"))).await;
     let id = devices[0].create_group(vec![]).await.unwrap().id;
     for round in 0..50 {
-        let send = |text: &str| Send {
-            conversation: id.clone(),
-            client_id: ClientId::new(format!("key{round}")).unwrap(),
-            text: text.into(),
-            lamport: None,
-            retry: false,
-            sender: None,
-        };
+        let send = |text: &str| Send::text(id.clone(), ClientId::new(format!("key{round}")).unwrap(), text);
         let sent = join_all(devices.iter().map(|device| device.send_with(send("same")))).await;
         let seqs: Vec<_> = sent.into_iter().map(|sent| sent.unwrap().seq).collect();
         assert_eq!(seqs, [round + 2; 3]);

@@ -98,14 +98,11 @@ impl Load {
             let group = &self.groups[number % self.groups.len()];
             let member = &group.members[number / self.groups.len() % MEMBERS];
             let client_id = format!("m{number}");
-            let send = Send {
-                conversation: group.id.clone(),
-                client_id: ClientId::new(&client_id).unwrap(),
-                text: format!("message {number} of {}", member.name),
-                lamport: None,
-                retry: false,
-                sender: None,
-            };
+            let send = Send::text(
+                group.id.clone(),
+                ClientId::new(&client_id).unwrap(),
+                format!("message {number} of {}", member.name),
+            );
             let (client, conversation) = (member.client.clone(), group.id.clone());
             answers.push(tokio::spawn(async move {
                 let sent = client.send_with(send).await.unwrap();

@@ -15,9 +15,9 @@ async fn next_text(client: &Client, id: &ConversationId) -> (u64, String) {
             .unwrap();
         if let Event::Entry(entry) = event
             && entry.conversation == *id
-            && let Body::Message { text } = &entry.body
+            && let Body::Message(message) = &entry.body
         {
-            return (entry.seq, text.clone());
+            return (entry.seq, message.text.clone());
         }
     }
 }

@@ -11,8 +11,8 @@ use starling_check::history::Call;
 use starling_check::store::{StoreRecord, StoredConversation, StoredMember, write_store};
 use starling_check::{ClientRecorder, Recorder, check, read_history, read_store};
 use starling_protocol::{
-    Body, ClientFrame, ClientId, Command, ConversationId, ConversationState, ConversationSummary, Entry,
-    Event, Kind, Member, Reply, Role, Send, Sent, ServerFrame, UserId,
+    Body, ClientFrame, ClientId, Command, Content, ConversationId, ConversationState, ConversationSummary,
+    Entry, Event, Kind, Member, Reply, Role, Send, Sent, ServerFrame, UserId,
 };
 
 const CLIENTS: usize = 60;
@@ -119,18 +119,13 @@ fn send(
         conversation: id.clone(),
         client_id: client_id.clone(),
     });
-    let send = Send {
-        conversation: id.clone(),
-        client_id: client_id.clone(),
-        text: "A message as people write them, some sixty bytes in length.".into(),
-        lamport: None,
-        retry: false,
-        sender: None,
-    };
+    let send = Send::text(
+        id.clone(),
+        client_id.clone(),
+        "A message as people write them, some sixty bytes in length.",
+    );
     let seq = log.len() as u64 + 1;
-    let body = Body::Message {
-        text: send.text.clone(),
-    };
+    let body = Body::Message(Content::text(send.text.clone()));
     client.sent(&ClientFrame {
         id: op,
         command: Command::Send(send),
@@ -164,6 +159,7 @@ fn entry(id: &ConversationId, seq: u64, sender: &UserId, client_id: Option<Clien
         messages: seq - 1,
         membership: 1,
         body,
+        state: None,
     }
 }
 

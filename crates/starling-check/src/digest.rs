@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use starling_protocol::{Body, Entry, Kind, Role};
+use starling_protocol::{Body, Content, Entry, Kind, MessageKind, Role};
 
 /// 64 bits of FNV-1a over every field of an [`Entry`]; 16 hexadecimal digits in a history.
 ///
@@ -115,9 +115,34 @@ impl Fnv {
                     self.role(member.role);
                 }
             }
-            Body::Message { text } => {
-                self.bytes(&[1]);
+            Body::Message(Content { text, kind, reply_to }) => {
+                let kind = match kind {
+                    MessageKind::Text => 0,
+                    MessageKind::Image => 1,
+                    MessageKind::File => 2,
+                    MessageKind::System => 3,
+                };
+                self.bytes(&[1, kind]);
+                self.number(reply_to.unwrap_or(0));
                 self.text(text);
+            }
+            Body::Edited { target, text } => {
+                self.bytes(&[5]);
+                self.number(*target);
+                self.text(text);
+            }
+            Body::Deleted { target } => {
+                self.bytes(&[6]);
+                self.number(*target);
+            }
+            Body::Reacted {
+                target,
+                emoji,
+                removed,
+            } => {
+                self.bytes(&[7, u8::from(*removed)]);
+                self.number(*target);
+                self.text(emoji);
             }
             Body::Joined { users, role } => {
                 self.bytes(&[2]);
@@ -153,7 +178,8 @@ mod tests {
             at: 5,
             messages: 2,
             membership: 1,
-            body: Body::Message { text: "hi".into() },
+            body: Body::Message(Content::text("hi")),
+            state: None,
         };
         let change = |change: fn(&mut Entry)| {
             let mut other = entry.clone();
@@ -170,7 +196,7 @@ mod tests {
             change(|entry| entry.at = 9),
             change(|entry| entry.messages = 9),
             change(|entry| entry.membership = 9),
-            change(|entry| entry.body = Body::Message { text: "ho".into() }),
+            change(|entry| entry.body = Body::Message(Content::text("ho"))),
             change(|entry| entry.body = Body::Void {}),
         ];
         let count = all.len();

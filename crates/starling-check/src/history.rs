@@ -283,6 +283,8 @@ pub enum EntryKind {
     Created,
     /// The sender said something.
     Message,
+    /// A message was edited or deleted, or reacted to.
+    Altered,
     /// Somebody is a member from here on.
     Joined,
     /// Somebody is no member from here on.
@@ -295,7 +297,8 @@ impl From<&Body> for EntryKind {
     fn from(body: &Body) -> Self {
         match body {
             Body::Created { .. } => Self::Created,
-            Body::Message { .. } => Self::Message,
+            Body::Message(_) => Self::Message,
+            Body::Edited { .. } | Body::Deleted { .. } | Body::Reacted { .. } => Self::Altered,
             Body::Joined { .. } => Self::Joined,
             Body::Left { .. } => Self::Left,
             Body::Void {} => Self::Void,

@@ -125,7 +125,7 @@ impl<'a> Members<'a> {
                     last.until.get_or_insert(entry.seq);
                 }
             }
-            Body::Message { .. } | Body::Void {} => {}
+            _ => {}
         }
     }
 

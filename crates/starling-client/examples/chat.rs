@@ -8,7 +8,7 @@ use std::collections::HashSet;
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use starling_client::protocol::{Body, ClientId, ConversationId, Entry, Send, UserId};
+use starling_client::protocol::{Body, ClientId, Content, ConversationId, Entry, Send, UserId};
 use starling_client::{Client, Event, Outcome};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Stdout, stdin, stdout};
 
@@ -65,7 +65,7 @@ async fn main() -> Result<()> {
                     let client_id = ClientId::new(rand::random::<u128>().to_string())?;
                     mine.insert(client_id.clone());
                     let conversation = conversation.clone();
-                    let send = Send { conversation, client_id, text, lamport: None, retry: false, sender: None };
+                    let send = Send::text(conversation, client_id, text);
                     // Handed over in the order of typing; the answer may take its time.
                     let outcome = client.enqueue(send).await?;
                     tokio::spawn(report(outcome));
@@ -100,7 +100,17 @@ async fn report(outcome: Outcome) -> Result<()> {
 fn line_of(entry: &Entry) -> Option<String> {
     let sender = entry.sender.as_ref().map_or("the system", UserId::as_str);
     match &entry.body {
-        Body::Message { text } => Some(format!("{} {sender}: {text}", entry.seq)),
+        Body::Message(Content { text, .. }) => Some(format!("{} {sender}: {text}", entry.seq)),
+        Body::Edited { target, text } => Some(format!("{} {sender} changed {target}: {text}", entry.seq)),
+        Body::Deleted { target } => Some(format!("{} {sender} deleted {target}", entry.seq)),
+        Body::Reacted {
+            target,
+            emoji,
+            removed,
+        } => {
+            let what = if *removed { "took back" } else { "gave" };
+            Some(format!("{} {sender} {what} {emoji} for {target}", entry.seq))
+        }
         Body::Created { .. } => Some(format!("{} {sender} made the conversation", entry.seq)),
         Body::Joined { users, .. } => {
             let users: Vec<_> = users.iter().map(UserId::as_str).collect();

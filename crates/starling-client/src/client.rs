@@ -8,9 +8,9 @@ use std::task::{Context, Poll, ready};
 use starling_protocol::limits::MAX_FRAME_BYTES;
 use starling_protocol::{
     self as protocol, AddMembers, AskPresences, AskStatus, ClientFrame, ClientId, Command, ConversationId,
-    ConversationSummary, Conversations, Create, Delivered, EntryStatus, ErrorCode, History, HistoryPage,
-    Join, Kind, Leave, List, ListReceipts, Ping, Presence, Read, ReceiptsPage, RemoveMember, Reply, Send,
-    Sent, Seq, SetPresence, Typing, UserId,
+    ConversationSummary, Conversations, Create, DeleteMessage, Delivered, EditMessage, EntryStatus,
+    ErrorCode, History, HistoryPage, Join, Kind, Leave, List, ListReceipts, Ping, Presence, React, Read,
+    ReceiptsPage, RemoveMember, Reply, Send, Sent, Seq, SetPresence, Typing, UserId,
 };
 use tokio::sync::{Mutex, mpsc, oneshot};
 
@@ -115,6 +115,86 @@ impl Client {
             outcome,
             shared: Arc::clone(&self.inner.shared),
         })
+    }
+
+    /// Changes what one of this user's messages says. Like [`Self::send`], under a new client id.
+    ///
+    /// # Errors
+    /// Like [`Self::send_with`].
+    pub async fn edit(
+        &self,
+        conversation: &ConversationId,
+        seq: Seq,
+        text: impl Into<String>,
+    ) -> Result<Sent, Error> {
+        self.change(Command::Edit(EditMessage {
+            conversation: conversation.clone(),
+            seq,
+            text: text.into(),
+            client_id: Some(new_client_id()?),
+            retry: false,
+        }))
+        .await
+    }
+
+    /// Takes a message back: one of this user's or, as a moderator or admin, anyone's. Like [`Self::send`], under a new
+    /// client id. Where it is deleted already, the answer names no client id.
+    ///
+    /// # Errors
+    /// Like [`Self::send_with`].
+    pub async fn delete(&self, conversation: &ConversationId, seq: Seq) -> Result<Sent, Error> {
+        self.change(Command::Delete(DeleteMessage {
+            conversation: conversation.clone(),
+            seq,
+            client_id: Some(new_client_id()?),
+            retry: false,
+        }))
+        .await
+    }
+
+    /// Reacts to a message. Like [`Self::send`], under a new client id. Where this user reacts so already, the answer
+    /// names no client id.
+    ///
+    /// # Errors
+    /// Like [`Self::send_with`].
+    pub async fn react(
+        &self,
+        conversation: &ConversationId,
+        seq: Seq,
+        emoji: impl Into<String>,
+    ) -> Result<Sent, Error> {
+        self.reaction(conversation, seq, emoji.into(), false).await
+    }
+
+    /// Takes a reaction of this user back. Like [`Self::react`].
+    ///
+    /// # Errors
+    /// Like [`Self::send_with`].
+    pub async fn unreact(
+        &self,
+        conversation: &ConversationId,
+        seq: Seq,
+        emoji: impl Into<String>,
+    ) -> Result<Sent, Error> {
+        self.reaction(conversation, seq, emoji.into(), true).await
+    }
+
+    async fn reaction(
+        &self,
+        conversation: &ConversationId,
+        seq: Seq,
+        emoji: String,
+        removed: bool,
+    ) -> Result<Sent, Error> {
+        self.change(Command::React(React {
+            conversation: conversation.clone(),
+            seq,
+            emoji,
+            removed,
+            client_id: Some(new_client_id()?),
+            retry: false,
+        }))
+        .await
     }
 
     /// Makes a conversation. A `create` of anything but a direct conversation gets a client id if it has none,
@@ -477,14 +557,7 @@ impl Future for Outcome {
 /// # Errors
 /// None in practice: the id that is made is a valid one.
 fn new_send(conversation: &ConversationId, text: String) -> Result<Send, Error> {
-    Ok(Send {
-        conversation: conversation.clone(),
-        client_id: new_client_id()?,
-        text,
-        lamport: None,
-        retry: false,
-        sender: None,
-    })
+    Ok(Send::text(conversation.clone(), new_client_id()?, text))
 }
 
 /// A client id that nobody else has.

@@ -10,14 +10,14 @@
 //! ```no_run
 //! # async fn example(token: String) -> Result<(), starling_client::Error> {
 //! use starling_client::{Client, Event};
-//! use starling_client::protocol::{Body, UserId};
+//! use starling_client::protocol::{Body, Content, UserId};
 //!
 //! let client = Client::builder(["ws://127.0.0.1:8080/ws"]).token(token).connect().await?;
 //! let reader = client.clone();
 //! tokio::spawn(async move {
 //!     while let Ok(event) = reader.next_event().await {
 //!         if let Event::Entry(entry) = event
-//!             && let Body::Message { text } = &entry.body
+//!             && let Body::Message(Content { text, .. }) = &entry.body
 //!         {
 //!             tracing::info!(seq = entry.seq, text);
 //!         }

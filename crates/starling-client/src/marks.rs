@@ -89,6 +89,7 @@ mod tests {
             messages: seq,
             membership: 1,
             body: Body::Void {},
+            state: None,
         })));
     }
 

@@ -1,5 +1,7 @@
 //! Commands without a definite answer. Pure: no socket, and time comes from outside.
 //!
+//! A *send* is here whatever has a key: an edit, a deletion and a reaction, too.
+//!
 //! Constraints: what was under way when a connection ended goes out again before anything newer, oldest first
 //! (I5); a send is given up only by a definite answer or by its deadline (I3).
 
@@ -57,7 +59,7 @@ struct Unanswered {
     command: Command,
     respond: Respond,
     deadline: Option<Instant>,
-    /// For commands other than sends: not before this.
+    /// For commands without a key: not before this.
     pause: Option<Instant>,
     state: State,
     /// How often it was put off in a row.
@@ -144,9 +146,9 @@ impl Pending {
             let until = self
                 .commands
                 .get(id)
-                .and_then(|unanswered| match &unanswered.command {
-                    Command::Send(send) => self.pauses.get(&send.conversation).copied().max(self.limited),
-                    _ => unanswered.pause,
+                .and_then(|unanswered| match unanswered.command.key() {
+                    Some((conversation, _)) => self.pauses.get(conversation).copied().max(self.limited),
+                    None => unanswered.pause,
                 });
             match until.filter(|until| now < *until) {
                 Some(until) => {
@@ -168,13 +170,13 @@ impl Pending {
             State::Uncertain | State::UncertainUnderWay => State::UncertainUnderWay,
             _ => State::UnderWay,
         };
-        if let Command::Send(send) = &mut unanswered.command {
+        if unanswered.command.key().is_some() {
             if !first {
                 Counters::add(&self.counters.resends);
             }
             if unanswered.state == State::UncertainUnderWay {
                 Counters::add(&self.counters.uncertain);
-                send.retry = true;
+                unanswered.command.mark_as_retry();
             }
         }
         Some(ClientFrame {
@@ -209,9 +211,9 @@ impl Pending {
             let asked = error.retry_after_ms.map(Duration::from_millis);
             now + asked.unwrap_or_else(|| backoff::retry(put_off, chance))
         };
-        let is_send = matches!(unanswered.command, Command::Send(_));
+        let is_keyed = unanswered.command.key().is_some();
         match error.code {
-            ErrorCode::Unknown | ErrorCode::Internal if is_send => {
+            ErrorCode::Unknown | ErrorCode::Internal if is_keyed => {
                 unanswered.state = State::Uncertain;
                 self.back_into_queue(id);
                 return Answer::ConnectAnew;
@@ -230,17 +232,17 @@ impl Pending {
                 let until = pause(unanswered.put_off);
                 unanswered.put_off += 1;
                 unanswered.state = unanswered.state.refused();
-                match &unanswered.command {
-                    Command::Send(send) => {
+                match unanswered.command.key() {
+                    Some((conversation, _)) => {
                         Counters::add(&self.counters.put_off);
                         if error.code == ErrorCode::RateLimited {
                             self.limited = self.limited.max(Some(until));
                             self.careful = Some(until + CAREFUL);
                         } else {
-                            self.pauses.insert(send.conversation.clone(), until);
+                            self.pauses.insert(conversation.clone(), until);
                         }
                     }
-                    _ => unanswered.pause = Some(until),
+                    None => unanswered.pause = Some(until),
                 }
                 self.back_into_queue(id);
             }
@@ -380,14 +382,8 @@ mod tests {
         }
 
         fn send(&mut self, id: u64, conversation: &str) {
-            let send = Send {
-                conversation: ConversationId::new(conversation).unwrap(),
-                client_id: ClientId::new(id.to_string()).unwrap(),
-                text: "x".into(),
-                lamport: None,
-                retry: false,
-                sender: None,
-            };
+            let conversation = ConversationId::new(conversation).unwrap();
+            let send = Send::text(conversation, ClientId::new(id.to_string()).unwrap(), "x");
             self.push(id, Command::Send(send), None);
         }
 

@@ -320,7 +320,7 @@ fn change_of(body: &Body, me: &UserId) -> Option<Membership> {
 
 #[cfg(test)]
 mod tests {
-    use starling_protocol::{ConversationSummary, Kind, Role};
+    use starling_protocol::{Content, ConversationSummary, Kind, Role};
 
     use super::*;
 
@@ -339,11 +339,12 @@ mod tests {
             messages: seq,
             membership: 1,
             body,
+            state: None,
         })
     }
 
     fn entry(seq: Seq) -> Arc<Entry> {
-        entry_of("c", seq, Body::Message { text: "x".into() })
+        entry_of("c", seq, Body::Message(Content::text("x")))
     }
 
     fn page(seqs: impl IntoIterator<Item = Seq>, more: bool) -> HistoryPage {

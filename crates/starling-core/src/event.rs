@@ -138,12 +138,22 @@ impl SharedFrame {
 
 /// Bytes of an entry's variable part.
 pub(crate) fn entry_weight(entry: &Entry) -> usize {
-    use starling_protocol::Body;
+    use starling_protocol::{Body, Content};
     match &entry.body {
-        Body::Message { text } => text.len(),
+        Body::Message(Content { text, .. }) | Body::Edited { text, .. } => text.len() + state_weight(entry),
+        Body::Reacted { emoji, .. } => emoji.len(),
         Body::Created { members, .. } => members.iter().map(|member| member.user.as_str().len() + 32).sum(),
         Body::Joined { users, .. } => users.iter().map(|user| user.as_str().len() + 4).sum(),
         Body::Left { user } => user.as_str().len(),
-        Body::Void {} => 0,
+        Body::Deleted { .. } | Body::Void {} => 0,
     }
+}
+
+fn state_weight(entry: &Entry) -> usize {
+    entry.state.as_ref().map_or(0, |state| {
+        let emoji: usize = state.reactions.keys().map(|emoji| emoji.len() + 8).sum();
+        let users = state.reactions.values().flatten();
+        let users: usize = users.map(|user| user.as_str().len() + 4).sum();
+        64 + state.text.as_ref().map_or(0, String::len) + emoji + users
+    })
 }

@@ -29,6 +29,8 @@ pub mod defect {
     pub const QUIET_NOT_RECOVERED: &str = "defect_quiet_not_recovered";
     /// Effects that are applied again, or late, overwrite newer ones.
     pub const EFFECTS_UNGUARDED: &str = "defect_effects_unguarded";
+    /// An edit that is applied again, or late, overwrites a newer one.
+    pub const EDITS_UNGUARDED: &str = "defect_edits_unguarded";
     /// Membership is checked when an operation is queued, not when it is appended.
     pub const MEMBERSHIP_AT_ENQUEUE: &str = "defect_membership_at_enqueue";
     /// Missed messages of other nodes are not made up for.
@@ -42,6 +44,7 @@ pub mod defect {
         COUNTER_TRUSTED,
         QUIET_NOT_RECOVERED,
         EFFECTS_UNGUARDED,
+        EDITS_UNGUARDED,
         MEMBERSHIP_AT_ENQUEUE,
         NO_RESYNC,
     ];

@@ -10,16 +10,22 @@
 //! not commands that are handed to it.
 
 use bson::{Bson, Document, doc};
-use starling_core::ports::{ConversationRecord, Effect, MarksRaised};
+use futures::TryStreamExt;
+use mongodb::options::Hint;
+use starling_core::ports::{Alteration, ConversationRecord, Effect, MarksRaised};
 use starling_core::{defect, planted};
 use starling_protocol::{ConversationId, Role, Seq, UserId};
 
 use crate::Mongo;
 use crate::call::CallError;
 use crate::contacts;
+use crate::indexes::CONVERSATION_SEQ;
+use crate::message_state::{Altering, Edits, blank, deleted_among};
 
 /// Statements in one command: far below the server's 100,000, and below 16 MB with ids at their longest.
 const STATEMENTS: usize = 1_000;
+/// Alterations in one command: the same with texts at their longest.
+const ALTERATIONS: usize = 256;
 
 /// Carries effects out: conversations first, then members in the order given, then who meets whom. Effects on different records do not
 /// depend on each other, so two commands do where the order of all would take one for every change of collection.
@@ -27,6 +33,7 @@ pub(crate) async fn apply(mongo: &Mongo, effects: &[Effect]) -> Result<(), CallE
     let mut conversations = Vec::new();
     let mut members = Vec::new();
     let mut meetings = Vec::new();
+    let mut messages = Vec::new();
     for effect in effects {
         match effect {
             Effect::CreateConversation(record) => conversations.push(create_conversation(record)?),
@@ -43,6 +50,21 @@ pub(crate) async fn apply(mongo: &Mongo, effects: &[Effect]) -> Result<(), CallE
                 users,
                 at,
             } => meetings.push((conversation, users, *at)),
+            Effect::AlterMessage {
+                conversation,
+                target,
+                seq,
+                by,
+                at,
+                alteration,
+            } => messages.push(Altering {
+                conversation,
+                target: number(*target)?,
+                seq: number(*seq)?,
+                by,
+                at: *at,
+                alteration,
+            }),
             Effect::EndMember {
                 conversation,
                 user,
@@ -57,7 +79,39 @@ pub(crate) async fn apply(mongo: &Mongo, effects: &[Effect]) -> Result<(), CallE
         let pairs = contacts::meet(mongo, conversation, users, at).await?;
         update(mongo, "pairs", pairs).await?;
     }
+    for chunk in messages.chunks(ALTERATIONS) {
+        alter(mongo, chunk).await?;
+    }
     Ok(())
+}
+
+/// Alters messages. Then takes the text out of whatever edited those of them that are deleted: of edits that were
+/// there before, and of one that is applied after the deletion.
+async fn alter(mongo: &Mongo, messages: &[Altering<'_>]) -> Result<(), CallError> {
+    let statements = messages.iter().map(Altering::statement).collect();
+    update(mongo, "entries", statements).await?;
+    let with_text = messages
+        .iter()
+        .filter(|message| !matches!(message.alteration, Alteration::React { .. }));
+    let places: Vec<_> = with_text
+        .map(|message| (message.conversation, message.target))
+        .collect();
+    if places.is_empty() {
+        return Ok(());
+    }
+    let cursor = mongo
+        .entries
+        .clone_with_type::<Edits>()
+        .find(deleted_among(&places))
+        .projection(doc! { "_id": 0, "conversation": 1, "state.edits": 1 })
+        .hint(Hint::Name(CONVERSATION_SEQ.to_owned()))
+        .await?;
+    let deleted: Vec<Edits> = cursor.try_collect().await?;
+    let blanks = deleted.iter().flat_map(|message| {
+        let edits = message.state.edits.iter();
+        edits.map(|seq| blank(&message.conversation, *seq))
+    });
+    update(mongo, "entries", blanks.collect()).await
 }
 
 /// Raises `applied`. It may be lost, and could do without a majority; but nobody waits for it, and a mark that no

@@ -8,6 +8,8 @@ use bson::raw::RawDocumentBuf;
 use serde::{Deserialize, Serialize};
 use starling_protocol::{Body, ClientId, ConversationId, Entry, UserId};
 
+use crate::message_state::StoredState;
+
 /// An entry on its way in.
 #[derive(Debug, Serialize)]
 struct EntryDocument<'a> {
@@ -56,6 +58,8 @@ pub(crate) struct StoredEntry {
     messages: u64,
     membership: u64,
     body: Body,
+    #[serde(default)]
+    state: Option<StoredState>,
 }
 
 impl From<StoredEntry> for Entry {
@@ -70,6 +74,7 @@ impl From<StoredEntry> for Entry {
             messages: stored.messages,
             membership: stored.membership,
             body: stored.body,
+            state: stored.state.map(Into::into),
         }
     }
 }
@@ -77,7 +82,7 @@ impl From<StoredEntry> for Entry {
 #[cfg(test)]
 mod tests {
     use bson::{Bson, Document, doc};
-    use starling_protocol::{Kind, Member, Role};
+    use starling_protocol::{Content, Kind, Member, Role};
 
     use super::*;
 
@@ -96,6 +101,7 @@ mod tests {
             messages: 5,
             membership: 3,
             body,
+            state: None,
         }
     }
 
@@ -146,9 +152,7 @@ mod tests {
             doc! { "created": { "kind": "direct", "members": [] } },
         );
         check(
-            Body::Message {
-                text: "$héllo\0\u{1f426}".into(),
-            },
+            Body::Message(Content::text("$héllo\0\u{1f426}")),
             doc! { "message": { "text": "$héllo\0\u{1f426}" } },
         );
         check(

@@ -47,6 +47,7 @@ mod entry_document;
 mod entry_log;
 mod error;
 mod indexes;
+mod message_state;
 mod presence;
 mod replica_set;
 mod settings;

@@ -1,7 +1,7 @@
 //! Bounds of a command's fields, the same for every way in (WebSocket, REST).
 
 use crate::limits::{
-    MAX_CURSORS, MAX_HISTORY_LIMIT, MAX_LIST_LIMIT, MAX_MEMBERS_PER_COMMAND, MAX_NAME_CHARS,
+    MAX_CURSORS, MAX_EMOJI_BYTES, MAX_HISTORY_LIMIT, MAX_LIST_LIMIT, MAX_MEMBERS_PER_COMMAND, MAX_NAME_CHARS,
     MAX_PRESENCE_TEXT_CHARS, MAX_PRESENCES, MAX_RECEIPTS_LIMIT, MAX_TEXT_CHARS, MAX_TOKEN_BYTES,
 };
 use crate::{Command, Error, ErrorCode};
@@ -36,6 +36,8 @@ impl Command {
             }
             Self::Add(add) => within("users", "users", add.users.len(), 1, MAX_MEMBERS_PER_COMMAND),
             Self::Send(send) => visible("text", &send.text, MAX_TEXT_CHARS),
+            Self::Edit(edit) => visible("text", &edit.text, MAX_TEXT_CHARS),
+            Self::React(react) => emoji(&react.emoji),
             Self::History(history) => page(history.limit, MAX_HISTORY_LIMIT),
             Self::List(list) => page(list.limit, MAX_LIST_LIMIT),
             Self::Receipts(receipts) => page(receipts.limit, MAX_RECEIPTS_LIMIT),
@@ -62,6 +64,7 @@ impl Command {
             | Self::Read(_)
             | Self::Status(_)
             | Self::Typing(_)
+            | Self::Delete(_)
             | Self::Ping(_) => Ok(()),
         }
     }
@@ -83,6 +86,18 @@ pub(crate) fn visible(field: &str, text: &str, max: usize) -> Result<(), Error> 
         return Err(Error::new(
             ErrorCode::Invalid,
             format!("`{field}` must not be white space only"),
+        ));
+    }
+    Ok(())
+}
+
+/// Not only of characters that Unicode counts as emoji: those are more every year, and `:+1:` is one to many.
+fn emoji(emoji: &str) -> Result<(), Error> {
+    within("emoji", "bytes", emoji.len(), 1, MAX_EMOJI_BYTES)?;
+    if emoji.chars().any(|c| c.is_control() || c.is_whitespace()) {
+        return Err(Error::new(
+            ErrorCode::Invalid,
+            "`emoji` must not hold control characters or white space",
         ));
     }
     Ok(())

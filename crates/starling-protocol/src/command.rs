@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Availability, ClientId, ConversationId, Kind, Seq, UserId};
+use crate::{Availability, ClientId, ConversationId, Kind, MessageKind, Seq, UserId};
 
 /// A request; its tag is the key beside `id` in the frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +26,12 @@ pub enum Command {
     Remove(RemoveMember),
     /// Say something.
     Send(Send),
+    /// Change what I said.
+    Edit(EditMessage),
+    /// Take back what I said, or as a moderator what another said.
+    Delete(DeleteMessage),
+    /// React to a message, or take that back.
+    React(React),
     /// A page of a conversation's log.
     History(History),
     /// I have everything up to here.
@@ -60,6 +66,9 @@ macro_rules! for_each_command {
             "add" Add(crate::AddMembers),
             "remove" Remove(crate::RemoveMember),
             "send" Send(crate::Send),
+            "edit" Edit(crate::EditMessage),
+            "delete" Delete(crate::DeleteMessage),
+            "react" React(crate::React),
             "history" History(crate::History),
             "delivered" Delivered(crate::Delivered),
             "read" Read(crate::Read),
@@ -170,6 +179,12 @@ pub struct Send {
     pub client_id: ClientId,
     /// 1 to 5,000 characters.
     pub text: String,
+    /// What kind of message it is; `system` is for moderators and admins.
+    #[serde(default, skip_serializing_if = "MessageKind::is_text")]
+    pub kind: MessageKind,
+    /// The message that it replies to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply_to: Option<Seq>,
     /// The sender's Lamport stamp, at most 2^20 ahead of the conversation's clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lamport: Option<u64>,
@@ -179,6 +194,113 @@ pub struct Send {
     /// If given, must be the authenticated user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sender: Option<UserId>,
+}
+
+impl Send {
+    /// A text, sent for the first time.
+    pub fn text(conversation: ConversationId, client_id: ClientId, text: impl Into<String>) -> Self {
+        Self {
+            conversation,
+            client_id,
+            text: text.into(),
+            kind: MessageKind::Text,
+            reply_to: None,
+            lamport: None,
+            retry: false,
+            sender: None,
+        }
+    }
+}
+
+impl Command {
+    /// Where it is stored and under which idempotency key, if it is stored in a log and has a key.
+    pub fn key(&self) -> Option<(&ConversationId, &ClientId)> {
+        match self {
+            Self::Send(send) => Some((&send.conversation, &send.client_id)),
+            Self::Edit(edit) => Some((&edit.conversation, edit.client_id.as_ref()?)),
+            Self::Delete(delete) => Some((&delete.conversation, delete.client_id.as_ref()?)),
+            Self::React(react) => Some((&react.conversation, react.client_id.as_ref()?)),
+            _ => None,
+        }
+    }
+
+    /// Whether it says that it was sent before.
+    pub fn is_retry(&self) -> bool {
+        match self {
+            Self::Send(Send { retry, .. })
+            | Self::Edit(EditMessage { retry, .. })
+            | Self::Delete(DeleteMessage { retry, .. })
+            | Self::React(React { retry, .. }) => *retry,
+            _ => false,
+        }
+    }
+
+    /// Says that it was sent before, if it has a key to be found by.
+    pub fn mark_as_retry(&mut self) {
+        let is_keyed = self.key().is_some();
+        if let Self::Send(Send { retry, .. })
+        | Self::Edit(EditMessage { retry, .. })
+        | Self::Delete(DeleteMessage { retry, .. })
+        | Self::React(React { retry, .. }) = self
+        {
+            *retry |= is_keyed;
+        }
+    }
+}
+
+/// Changes the text of one's own message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EditMessage {
+    /// In which conversation.
+    pub conversation: ConversationId,
+    /// The message.
+    pub seq: Seq,
+    /// What it says from now on: 1 to 5,000 characters.
+    pub text: String,
+    /// Idempotency key, as that of a send.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<ClientId>,
+    /// Set when this was sent before, with the same key, and not answered.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub retry: bool,
+}
+
+/// Takes a message back: one's own, or as a moderator or admin anyone's. Its text is gone, its place stays.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeleteMessage {
+    /// In which conversation.
+    pub conversation: ConversationId,
+    /// The message.
+    pub seq: Seq,
+    /// Idempotency key, as that of a send.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<ClientId>,
+    /// Set when this was sent before, with the same key, and not answered.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub retry: bool,
+}
+
+/// Reacts to a message. Each user reacts to a message at most once with the same emoji.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct React {
+    /// In which conversation.
+    pub conversation: ConversationId,
+    /// The message.
+    pub seq: Seq,
+    /// With what: 1 to 32 bytes without control characters or white space.
+    pub emoji: String,
+    /// Whether the reaction is taken back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub removed: bool,
+    /// Idempotency key, as that of a send.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<ClientId>,
+    /// Set when this was sent before, with the same key, and not answered.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub retry: bool,
 }
 
 /// Asks for a page of a conversation's log, oldest first in the page.

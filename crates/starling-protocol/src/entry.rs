@@ -1,5 +1,7 @@
 //! The log: what a conversation is made of.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{ClientId, ConversationId, UserId};
@@ -37,9 +39,21 @@ pub struct Entry {
     pub membership: Seq,
     /// What it says.
     pub body: Body,
+    /// For a message that was read from the log: what became of it since. Absent where nothing did; entries that
+    /// come live need not have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<MessageState>,
 }
 
 impl Entry {
+    /// Takes out what a deletion takes out of a message and of what edits it: the text, and what became of it.
+    pub fn redact(&mut self) {
+        if let Body::Message(Content { text, .. }) | Body::Edited { text, .. } = &mut self.body {
+            text.clear();
+        }
+        self.state = None;
+    }
+
     /// The running marks that the next entry is built on.
     pub fn mark(&self) -> HeadMark {
         HeadMark {
@@ -82,10 +96,32 @@ pub enum Body {
         /// The members that it starts with, the creator among them.
         members: Vec<Member>,
     },
-    /// A text for everyone in the conversation.
-    Message {
-        /// 1 to 5,000 characters.
+    /// Something for everyone in the conversation.
+    Message(Content),
+    /// The sender's message at `target` says this from here on.
+    Edited {
+        /// The message.
+        #[cfg_attr(feature = "openapi", schema(value_type = u64))]
+        target: Seq,
+        /// 1 to 5,000 characters; empty once the message was deleted.
         text: String,
+    },
+    /// The message at `target` is taken back: its text is gone from the log, its place stays.
+    Deleted {
+        /// The message.
+        #[cfg_attr(feature = "openapi", schema(value_type = u64))]
+        target: Seq,
+    },
+    /// The sender reacts to the message at `target`, or takes that back.
+    Reacted {
+        /// The message.
+        #[cfg_attr(feature = "openapi", schema(value_type = u64))]
+        target: Seq,
+        /// With what: 1 to 32 bytes without control characters or white space.
+        emoji: String,
+        /// Whether it is taken back.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        removed: bool,
     },
     /// These users are members from here on: added by the sender, or joined where the sender is among them.
     Joined {
@@ -114,8 +150,92 @@ impl Body {
 
     /// Whether it is a message, which counts as unread.
     pub fn is_message(&self) -> bool {
-        matches!(self, Self::Message { .. })
+        matches!(self, Self::Message(_))
     }
+
+    /// The message that it changes, if it changes one.
+    pub fn target(&self) -> Option<Seq> {
+        match self {
+            Self::Edited { target, .. } | Self::Deleted { target } | Self::Reacted { target, .. } => {
+                Some(*target)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// What someone says.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Content {
+    /// 1 to 5,000 characters; empty once it was deleted.
+    pub text: String,
+    /// What kind of message it is.
+    #[serde(default, skip_serializing_if = "MessageKind::is_text")]
+    pub kind: MessageKind,
+    /// The message that it replies to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<u64>))]
+    pub reply_to: Option<Seq>,
+}
+
+impl Content {
+    /// A text that replies to nothing.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            ..Self::default()
+        }
+    }
+}
+
+/// What kind of message it is: how a client shows its text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum MessageKind {
+    /// For people to read.
+    #[default]
+    Text,
+    /// Where a picture is.
+    Image,
+    /// Where a file is.
+    File,
+    /// A notice of the application rather than of a person. Moderators and admins send it.
+    System,
+}
+
+impl MessageKind {
+    pub(crate) fn is_text(&self) -> bool {
+        *self == Self::Text
+    }
+}
+
+/// What became of a message after it was sent.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct MessageState {
+    /// Seq of the last entry that is taken into account here.
+    #[cfg_attr(feature = "openapi", schema(value_type = u64))]
+    pub changed: Seq,
+    /// What it says now, if it was edited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// When it was last edited, in milliseconds since the Unix epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edited_at: Option<i64>,
+    /// When it was deleted, in milliseconds since the Unix epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deleted_at: Option<i64>,
+    /// Who deleted it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deleted_by: Option<UserId>,
+    /// Who reacts to it, and with what: by emoji, then by user.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub reactions: BTreeMap<String, Vec<UserId>>,
+    /// How many edits, and reactions by user and emoji, are stored with it. Not told to clients.
+    #[serde(skip)]
+    pub alterations: usize,
 }
 
 /// What kind of conversation it is.

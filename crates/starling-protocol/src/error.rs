@@ -90,6 +90,8 @@ error_codes! {
     UnknownUser = "unknown_user", 404;
     /// The code is wrong, too old, or was tried too often; ask for a new one.
     WrongCode = "wrong_code", 401;
+    /// There is no such message in the conversation, or it was deleted.
+    UnknownMessage = "unknown_message", 404;
     /// The Lamport stamp is too far ahead of the conversation's clock.
     LamportAhead = "lamport_ahead", 422;
     /// The cursor or mark is past the conversation's head.

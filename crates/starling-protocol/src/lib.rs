@@ -27,10 +27,11 @@ mod reply;
 pub use close::{CloseCode, Reconnect};
 pub use codec::{Codec, DecodeError, Encoded};
 pub use command::{
-    AddMembers, AskPresences, AskStatus, Auth, Command, Create, Delivered, History, Join, Leave, List,
-    ListReceipts, Ping, Read, RemoveMember, Send, SetPresence, Sync, Typing,
+    AddMembers, AskPresences, AskStatus, Auth, Command, Create, DeleteMessage, Delivered, EditMessage,
+    History, Join, Leave, List, ListReceipts, Ping, React, Read, RemoveMember, Send, SetPresence, Sync,
+    Typing,
 };
-pub use entry::{Body, Entry, HeadMark, Kind, Member, Role, Seq};
+pub use entry::{Body, Content, Entry, HeadMark, Kind, Member, MessageKind, MessageState, Role, Seq};
 pub use error::{Error, ErrorCode};
 pub use event::{ConversationState, Event, Ready, TypingChange};
 pub use frame::{ClientFrame, FrameError, ServerFrame};

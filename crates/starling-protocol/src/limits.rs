@@ -4,6 +4,10 @@
 pub const MAX_FRAME_BYTES: usize = 64 * 1024;
 /// Unicode scalar values of a message's text; at least one must not be white space.
 pub const MAX_TEXT_CHARS: usize = 5_000;
+/// Bytes of the emoji of a reaction.
+pub const MAX_EMOJI_BYTES: usize = 32;
+/// Edits of one message and reactions to it, those that were taken back included.
+pub const MAX_ALTERATIONS: usize = 1_000;
 /// Bytes of a user id (an opaque string without control characters).
 pub const MAX_USER_ID_BYTES: usize = 128;
 /// Bytes of a client id (an opaque string without control characters).

@@ -6,7 +6,9 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Deserialize;
-use starling_protocol::{ClientId, Command, History, HistoryPage, Reply, Send, Sent, Seq, UserId};
+use starling_protocol::{
+    ClientId, Command, History, HistoryPage, MessageKind, Reply, Send, Sent, Seq, UserId,
+};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::Rest;
@@ -25,6 +27,12 @@ pub(crate) struct NewMessage {
     /// 1 to 5,000 characters.
     #[schema(min_length = 1, max_length = 5000)]
     text: String,
+    /// What kind of message it is; `system` is for moderators and admins.
+    #[serde(default)]
+    kind: MessageKind,
+    /// The message that it replies to.
+    #[schema(value_type = Option<u64>)]
+    reply_to: Option<Seq>,
     /// The sender's Lamport stamp, at most 2^20 ahead of the conversation's clock.
     lamport: Option<u64>,
     /// Set when this was sent before and not answered: the node looks for the first one before it appends.
@@ -72,6 +80,8 @@ pub(crate) async fn send(
     let NewMessage {
         client_id,
         text,
+        kind,
+        reply_to,
         lamport,
         retry,
         sender,
@@ -80,6 +90,8 @@ pub(crate) async fn send(
         conversation: id,
         client_id,
         text,
+        kind,
+        reply_to,
         lamport,
         retry,
         sender,

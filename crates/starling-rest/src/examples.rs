@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use starling_protocol::{
-    BlockedUsers, Body, ClientId, CodeSent, Contact, Contacts, ConversationId, ConversationSummary,
+    BlockedUsers, Body, ClientId, CodeSent, Contact, Contacts, Content, ConversationId, ConversationSummary,
     Conversations, Create, DeliveryStatus, Entry, EntryStatus, HistoryPage, Kind, Me, Member, Presence,
     PresenceState, Presences, Receipt, ReceiptsPage, Role, Sent, SignedInSession, SignedInSessions, Tokens,
     UserId, UserProfile,
@@ -254,9 +254,8 @@ fn message() -> Option<Entry> {
         at: AT,
         messages: 1,
         membership: 1,
-        body: Body::Message {
-            text: "Hello!".into(),
-        },
+        body: Body::Message(Content::text("Hello!")),
+        state: None,
     })
 }
 

@@ -124,12 +124,63 @@ impl<S: Send + Sync> FromRequestParts<S> for EntryOf {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let path = Path::<(String, String)>::from_request_parts(parts, state).await;
         let Path((id, seq)) = path.map_err(not_utf8)?;
-        let seq = seq.parse();
         Ok(Self {
             id: ConversationId::new(id).map_err(bad_id)?,
-            seq: seq.map_err(|_| ApiError::new(ErrorCode::Invalid, "`seq` must be a number, 1 at least"))?,
+            seq: parse_seq(&seq)?,
         })
     }
+}
+
+/// `/v1/conversations/{id}/messages/{seq}`
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(crate) struct MessageOf {
+    /// Which conversation.
+    pub(crate) id: ConversationId,
+    /// Which message.
+    #[param(value_type = u64, minimum = 1)]
+    pub(crate) seq: Seq,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for MessageOf {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let EntryOf { id, seq } = EntryOf::from_request_parts(parts, state).await?;
+        Ok(Self { id, seq })
+    }
+}
+
+/// `/v1/conversations/{id}/messages/{seq}/reactions/{emoji}`
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(crate) struct ReactionOf {
+    /// Which conversation.
+    pub(crate) id: ConversationId,
+    /// Which message.
+    #[param(value_type = u64, minimum = 1)]
+    pub(crate) seq: Seq,
+    /// With what, percent-encoded: 1 to 32 bytes without control characters or white space.
+    pub(crate) emoji: String,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for ReactionOf {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let path = Path::<(String, String, String)>::from_request_parts(parts, state).await;
+        let Path((id, seq, emoji)) = path.map_err(not_utf8)?;
+        Ok(Self {
+            id: ConversationId::new(id).map_err(bad_id)?,
+            seq: parse_seq(&seq)?,
+            emoji,
+        })
+    }
+}
+
+fn parse_seq(seq: &str) -> Result<Seq, ApiError> {
+    seq.parse()
+        .map_err(|_| ApiError::new(ErrorCode::Invalid, "`seq` must be a number, 1 at least"))
 }
 
 /// `/v1/…/{user}`

@@ -16,6 +16,7 @@ mod examples;
 mod extract;
 mod me;
 mod members;
+mod messages;
 mod observe;
 mod openapi;
 mod presence;

@@ -151,9 +151,19 @@ error_sets! {
     BlockErrors { Malformed Invalid Unauthenticated UnknownUser RateLimited Unavailable Internal };
     /// Of sending.
     SendErrors {
-        Malformed Invalid TooLarge LamportAhead Unauthenticated Forbidden NotAMember UnknownConversation RateLimited
-        Unavailable Unknown Internal
+        Malformed Invalid TooLarge LamportAhead Unauthenticated Forbidden NotAMember UnknownConversation
+        UnknownMessage RateLimited Unavailable Unknown Internal
     } Malformed;
+    /// Of changing a message, with a body.
+    EditErrors {
+        Malformed Invalid TooLarge Unauthenticated Forbidden NotAMember UnknownConversation UnknownMessage
+        RateLimited Unavailable Unknown Internal
+    } Malformed;
+    /// Of deleting a message, or reacting to it.
+    AlterErrors {
+        Malformed Invalid Unauthenticated Forbidden NotAMember UnknownConversation UnknownMessage RateLimited
+        Unavailable Unknown Internal
+    };
 }
 
 fn by_status(codes: &[ErrorCode]) -> BTreeMap<u16, Vec<ErrorCode>> {

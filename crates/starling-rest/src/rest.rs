@@ -19,7 +19,8 @@ use utoipa_axum::routes;
 use crate::error::ApiError;
 use crate::readiness::Readiness;
 use crate::{
-    auth, blocks, contacts, conversations, entries, me, members, observe, openapi, presence, probes, receipts,
+    auth, blocks, contacts, conversations, entries, me, members, messages, observe, openapi, presence,
+    probes, receipts,
 };
 
 /// Renders the node's metrics in Prometheus' text format.
@@ -134,6 +135,8 @@ pub(crate) fn routes() -> OpenApiRouter<Arc<Rest>> {
         .routes(routes!(members::remove))
         .routes(routes!(entries::send))
         .routes(routes!(entries::history))
+        .routes(routes!(messages::edit, messages::delete))
+        .routes(routes!(messages::react, messages::unreact))
         .routes(routes!(receipts::list))
         .routes(routes!(receipts::status))
         .routes(routes!(presence::set))

@@ -140,14 +140,7 @@ impl Wire for Native {
         let (Ok(conversation), Ok(client_id)) = ids else {
             unreachable!("both were made here and are valid");
         };
-        let send = Send {
-            conversation,
-            client_id,
-            text: text.to_owned(),
-            lamport: None,
-            retry: false,
-            sender: None,
-        };
+        let send = Send::text(conversation, client_id, text);
         self.frame(number, Command::Send(send))
     }
 

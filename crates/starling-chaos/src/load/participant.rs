@@ -112,14 +112,7 @@ impl Participant {
             conversation: id.clone(),
             client_id: client_id.clone(),
         };
-        let send = Send {
-            conversation: id.clone(),
-            client_id,
-            text,
-            lamport: None,
-            retry: false,
-            sender: None,
-        };
+        let send = Send::text(id.clone(), client_id, text);
         let made = Instant::now();
         let op = self.recorder.invoke(call);
         let handed_over = self.client.enqueue(send).await;

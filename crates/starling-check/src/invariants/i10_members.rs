@@ -104,9 +104,12 @@ fn sender(log: &Log<'_>, stored: &Stored<'_>) -> Option<String> {
     let is_member = |user: &str| log.members.includes(user, before);
     let (what, may) = match (&entry.sender, &entry.body) {
         (_, Body::Created { .. } | Body::Void {}) => return None,
-        (None, Body::Message { .. }) => return Some("a message of nobody".to_owned()),
+        (None, Body::Message(_)) => return Some("a message of nobody".to_owned()),
         (None, _) => return None,
-        (Some(sender), Body::Message { .. }) => ("a message", is_member(sender.as_str())),
+        (Some(sender), Body::Message(_)) => ("a message", is_member(sender.as_str())),
+        (Some(sender), Body::Edited { .. } | Body::Deleted { .. } | Body::Reacted { .. }) => {
+            ("an alteration", is_member(sender.as_str()))
+        }
         (Some(sender), Body::Left { .. }) => ("a removal", is_member(sender.as_str())),
         (Some(sender), Body::Joined { users, .. }) => (
             "an addition",

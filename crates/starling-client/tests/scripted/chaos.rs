@@ -11,8 +11,8 @@ use parking_lot::Mutex;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use starling_client::protocol::{
-    Body, ClientId, Command, Entry, Error, ErrorCode, Event as ServerEvent, HistoryPage, Reply, Send, Sent,
-    Seq, ServerFrame, Synced,
+    Body, ClientId, Command, Content, Entry, Error, ErrorCode, Event as ServerEvent, HistoryPage, Reply,
+    Send, Sent, Seq, ServerFrame, Synced,
 };
 use starling_client::{Client, Event};
 use tokio::sync::watch;
@@ -52,9 +52,7 @@ impl Log {
         let seq = entries.len() as Seq + 1;
         let mut entry = crate::server::entry("c", seq);
         entry.client_id = Some(send.client_id.clone());
-        entry.body = Body::Message {
-            text: send.text.clone(),
-        };
+        entry.body = Body::Message(Content::text(send.text.clone()));
         entries.push(Arc::new(entry));
         self.head.send_replace(entries.len());
         seq
@@ -202,14 +200,7 @@ async fn run(seed: u64) {
             let mut outcomes = Vec::new();
             for n in 0..MESSAGES {
                 let client_id = ClientId::new(format!("{user}/{n}")).unwrap();
-                let send = Send {
-                    conversation: id("c"),
-                    client_id: client_id.clone(),
-                    text: "x".into(),
-                    lamport: None,
-                    retry: false,
-                    sender: None,
-                };
+                let send = Send::text(id("c"), client_id.clone(), "x");
                 outcomes.push((client_id, client.enqueue(send).await.unwrap()));
             }
             let mut acknowledged = BTreeMap::new();

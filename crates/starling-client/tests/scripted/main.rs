@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use starling_client::protocol::{
-    Body, ClientId, Command, Error as Refusal, ErrorCode, Event as ServerEvent, HistoryPage, Reply, Send,
-    Seq, ServerFrame, Synced, UserId,
+    Body, ClientId, Command, Content, Error as Refusal, ErrorCode, Event as ServerEvent, HistoryPage, Reply,
+    Send, Seq, ServerFrame, Synced, UserId,
 };
 use starling_client::{Builder, Client, Codec, Error, Event, Tapped};
 use tokio::time::{Instant, timeout};
@@ -29,14 +29,7 @@ fn builder(server: &Server) -> Builder {
 }
 
 fn message(text: &str) -> Send {
-    Send {
-        conversation: id("c"),
-        client_id: ClientId::new(text).unwrap(),
-        text: text.into(),
-        lamport: None,
-        retry: false,
-        sender: None,
-    }
+    Send::text(id("c"), ClientId::new(text).unwrap(), text)
 }
 
 /// The next event that is not about the connection.
@@ -74,6 +67,44 @@ async fn end(client: &Client) -> Error {
             return error;
         }
     }
+}
+
+#[tokio::test]
+async fn unanswered_alterations_go_again_in_their_place_under_their_old_key() {
+    let server = Server::start().await;
+    let client = builder(&server).discard_events().start().unwrap();
+    let (mut peer, _) = server.welcome().await;
+    let c = id("c");
+    let all = async {
+        tokio::join!(
+            client.send(&c, "a"),
+            client.edit(&c, 2, "b"),
+            client.react(&c, 2, "+1"),
+            client.unreact(&c, 2, "+1"),
+            client.delete(&c, 2),
+        )
+    };
+    let serve = async {
+        let mut first = Vec::new();
+        for _ in 0..5 {
+            first.push(peer.hear().await.command);
+        }
+        drop(peer);
+        let (mut peer, _) = server.welcome().await;
+        for (index, expected) in first.iter_mut().enumerate() {
+            assert!(expected.key().is_some() && !expected.is_retry(), "{expected:?}");
+            expected.mark_as_retry();
+            let frame = peer.hear().await;
+            assert_eq!(frame.command, *expected);
+            peer.answer(frame.id, sent("c", index as Seq + 3)).await;
+        }
+        first.iter().map(Command::name).collect::<Vec<_>>()
+    };
+    let (results, names) = tokio::join!(all, serve);
+    let (sent, edited, reacted, unreacted, deleted) = results;
+    let seqs = [sent, edited, reacted, unreacted, deleted].map(|sent| sent.unwrap().seq);
+    assert_eq!(seqs, [3, 4, 5, 6, 7]);
+    assert_eq!(names, ["send", "edit", "react", "react", "delete"]);
 }
 
 #[tokio::test]
@@ -471,9 +502,7 @@ async fn an_application_that_does_not_read_stops_the_socket_and_not_the_sends() 
     let flood = async {
         for seq in 1..=ENTRIES {
             let mut large = entry("c", seq);
-            large.body = Body::Message {
-                text: "x".repeat(5_000),
-            };
+            large.body = Body::Message(Content::text("x".repeat(5_000)));
             peer.say(ServerFrame::Event(ServerEvent::Entry(large.into())))
                 .await;
             written = seq;

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use futures::{SinkExt, StreamExt};
 use starling_client::protocol::{
-    Body, ClientFrame, Codec, Command, ConversationId, ConversationState, ConversationSummary, Encoded,
-    Entry, Error, ErrorCode, Event, Kind, Ready, Reply, Role, Sent, Seq, ServerFrame, Sync, Synced, UserId,
+    Body, ClientFrame, Codec, Command, Content, ConversationId, ConversationState, ConversationSummary,
+    Encoded, Entry, Error, ErrorCode, Event, Kind, Ready, Reply, Role, Sent, Seq, ServerFrame, Sync, Synced,
+    UserId,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -238,9 +239,8 @@ pub(crate) fn entry(conversation: &str, seq: Seq) -> Entry {
         at: 0,
         messages: seq,
         membership: 1,
-        body: Body::Message {
-            text: format!("text {seq}"),
-        },
+        body: Body::Message(Content::text(format!("text {seq}"))),
+        state: None,
     }
 }
 

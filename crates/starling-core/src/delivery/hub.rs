@@ -142,6 +142,9 @@ impl Hub {
 
     fn remember(&mut self, frames: Vec<Arc<SharedFrame>>) {
         for frame in frames {
+            if let Some(Body::Deleted { target }) = frame.entry_ref().map(|entry| &entry.body) {
+                self.redact(*target);
+            }
             self.ring_bytes += frame.weight();
             self.ring.push_back(frame);
         }
@@ -149,6 +152,19 @@ impl Hub {
             let Some(old) = self.ring.pop_front() else { break };
             // The weight of a frame changes once it is encoded; the sum is an estimate.
             self.ring_bytes = self.ring_bytes.saturating_sub(old.weight());
+        }
+    }
+
+    /// Takes the text of a message, and of what edits it, out of the ring: whoever comes later is not told it.
+    fn redact(&mut self, message: Seq) {
+        for frame in &mut self.ring {
+            let Some(entry) = frame.entry_ref() else { continue };
+            let is_edit = matches!(entry.body, Body::Edited { target, .. } if target == message);
+            if entry.seq == message || is_edit {
+                let mut entry = Entry::clone(entry);
+                entry.redact();
+                *frame = SharedFrame::entry(Arc::new(entry));
+            }
         }
     }
 

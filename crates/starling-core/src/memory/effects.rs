@@ -108,6 +108,8 @@ impl Tables {
             }
             // Pairs of people stand beside these tables.
             Effect::Meet { .. } => {}
+            // Its table is that of the log.
+            Effect::AlterMessage { .. } => {}
             Effect::EndMember {
                 conversation,
                 user,

@@ -16,6 +16,7 @@ mod effects;
 mod faults;
 mod leases;
 mod log;
+mod messages;
 mod people;
 mod presence;
 mod replicas;

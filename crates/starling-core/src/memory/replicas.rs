@@ -13,6 +13,7 @@ use starling_protocol::{ClientId, ConversationId, Entry, Seq, UserId};
 use tokio::time::Instant;
 
 use super::effects::Tables;
+use super::messages::{Change, Messages};
 use super::store::StoreCounts;
 use crate::ports::{Effect, MarksRaised};
 use crate::{defect, planted};
@@ -65,6 +66,7 @@ pub(super) struct Data {
     logs: HashMap<ConversationId, BTreeMap<(Seq, usize), Arc<Entry>>>,
     keys: HashMap<Key, Seq>,
     pub(super) tables: Tables,
+    messages: Messages,
 }
 
 type Key = (ConversationId, Option<UserId>, ClientId);
@@ -184,12 +186,49 @@ impl Data {
     fn make(&mut self, write: &Write) {
         match write {
             Write::Entry(entry) => self.store(entry),
+            Write::Effect(Effect::AlterMessage {
+                conversation,
+                target,
+                seq,
+                by,
+                at,
+                alteration,
+            }) => {
+                let change = Change {
+                    seq: *seq,
+                    by,
+                    at: *at,
+                    alteration,
+                };
+                for seq in self.messages.alter(conversation, *target, &change) {
+                    self.redact(conversation, seq);
+                }
+                self.refresh(conversation, *target);
+            }
             Write::Effect(effect) => self.tables.apply(effect),
             Write::Applied(conversation, seq) => self.tables.mark_applied(conversation, *seq),
             Write::Marks(raised) => self.tables.raise_marks(raised),
             Write::PresenceText(user, text) => self.tables.set_presence_text(user, text.as_deref()),
             Write::LastSeen(user, at) => self.tables.saw_last(user, *at),
             Write::User(user, name) => self.tables.saw_user(user, name.as_deref()),
+        }
+    }
+
+    /// Takes the text out of an entry.
+    fn redact(&mut self, conversation: &ConversationId, seq: Seq) {
+        self.amend(conversation, seq, |entry| entry.redact());
+    }
+
+    /// Lets readers see what became of a message.
+    fn refresh(&mut self, conversation: &ConversationId, target: Seq) {
+        let state = self.messages.state(conversation, target);
+        self.amend(conversation, target, |entry| entry.state = state);
+    }
+
+    fn amend(&mut self, conversation: &ConversationId, seq: Seq, change: impl FnOnce(&mut Entry)) {
+        let log = self.logs.get_mut(conversation);
+        if let Some(entry) = log.and_then(|log| log.get_mut(&(seq, 0))) {
+            change(Arc::make_mut(entry));
         }
     }
 

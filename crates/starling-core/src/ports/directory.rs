@@ -102,6 +102,21 @@ pub enum Effect {
         /// When, in milliseconds since the Unix epoch.
         at: i64,
     },
+    /// A message is not what it was.
+    AlterMessage {
+        /// In which conversation.
+        conversation: ConversationId,
+        /// The message.
+        target: Seq,
+        /// By which entry.
+        seq: Seq,
+        /// Who made that entry.
+        by: UserId,
+        /// When, in milliseconds since the Unix epoch.
+        at: i64,
+        /// What of it changes.
+        alteration: Alteration,
+    },
     /// The user is no member any more.
     EndMember {
         /// Of which conversation.
@@ -110,6 +125,27 @@ pub enum Effect {
         user: UserId,
         /// By which entry.
         seq: Seq,
+    },
+}
+
+/// What of a message changes. Each part of it is guarded by itself: an edit by later edits, a reaction by later
+/// reactions of the same user with the same emoji, and a deletion is for ever. So alterations have the same result in
+/// whatever order they are carried out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Alteration {
+    /// It says this now. If it is deleted, the entry at `seq` loses its text, too.
+    Edit {
+        /// The text.
+        text: String,
+    },
+    /// It is taken back: its text is gone from its entry, and from those that edited it.
+    Delete,
+    /// `by` reacts to it, or does not any more.
+    React {
+        /// With what.
+        emoji: String,
+        /// Whether it is taken back.
+        removed: bool,
     },
 }
 

@@ -21,7 +21,9 @@ mod sessions;
 use std::sync::Arc;
 
 pub use bus::{Bus, BusEvent, Incarnation};
-pub use directory::{ConversationRecord, Directory, Effect, MEET_AT_MOST, MarksRaised, MemberRecord};
+pub use directory::{
+    Alteration, ConversationRecord, Directory, Effect, MEET_AT_MOST, MarksRaised, MemberRecord,
+};
 pub use leases::{AfterCommit, Commit, Committed, LeaseState, LeaseToken, Leases, Reservation};
 pub use log::{EntryLog, InsertError};
 pub use people::{

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use starling_protocol::{Body, Entry, UserId};
+use starling_protocol::{Body, Entry, Seq, UserId};
 
-use crate::ports::{ConversationRecord, Effect};
+use crate::ports::{Alteration, ConversationRecord, Effect};
 
 /// The guarded updates that follow from entries, in their order.
 pub(crate) fn effects(entries: &[Arc<Entry>]) -> Vec<Effect> {
@@ -46,7 +46,23 @@ pub(crate) fn effects(entries: &[Arc<Entry>]) -> Vec<Effect> {
                 user: user.clone(),
                 seq: entry.seq,
             }),
-            Body::Message { .. } | Body::Void {} => {}
+            Body::Edited { target, text } => {
+                effects.extend(alteration(
+                    entry,
+                    *target,
+                    Alteration::Edit { text: text.clone() },
+                ));
+            }
+            Body::Deleted { target } => effects.extend(alteration(entry, *target, Alteration::Delete)),
+            Body::Reacted {
+                target,
+                emoji,
+                removed,
+            } => {
+                let (emoji, removed) = (emoji.clone(), *removed);
+                effects.extend(alteration(entry, *target, Alteration::React { emoji, removed }));
+            }
+            Body::Message(_) | Body::Void {} => {}
         }
     }
     effects
@@ -65,6 +81,17 @@ pub(crate) fn newcomers(entry: &Entry) -> Vec<UserId> {
     match &entry.body {
         Body::Created { members, .. } => members.iter().map(|member| member.user.clone()).collect(),
         Body::Joined { users, .. } => users.clone(),
-        Body::Message { .. } | Body::Left { .. } | Body::Void {} => Vec::new(),
+        _ => Vec::new(),
     }
+}
+
+fn alteration(entry: &Entry, target: Seq, alteration: Alteration) -> Option<Effect> {
+    Some(Effect::AlterMessage {
+        conversation: entry.conversation.clone(),
+        target,
+        seq: entry.seq,
+        by: entry.sender.clone()?,
+        at: entry.at,
+        alteration,
+    })
 }

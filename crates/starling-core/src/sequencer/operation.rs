@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use starling_protocol::{ClientId, ConversationId, Entry, Error, HeadMark, Kind, Member, Seq, UserId};
+use starling_protocol::{
+    ClientId, Content, ConversationId, Entry, Error, HeadMark, Kind, Member, Seq, UserId,
+};
 use tokio::time::Instant;
 
 use super::state::State;
@@ -17,8 +19,18 @@ pub(crate) enum Change {
         open: bool,
         members: Vec<Member>,
     },
-    Message {
+    Message(Content),
+    Edit {
+        target: Seq,
         text: String,
+    },
+    Delete {
+        target: Seq,
+    },
+    React {
+        target: Seq,
+        emoji: String,
+        removed: bool,
     },
     Join,
     Leave,
@@ -28,6 +40,25 @@ pub(crate) enum Change {
     Remove {
         user: UserId,
     },
+}
+
+impl Change {
+    /// The message that it is about, besides itself.
+    pub(crate) fn target(&self) -> Option<Seq> {
+        match self {
+            Self::Message(message) => message.reply_to,
+            Self::Edit { target, .. } | Self::Delete { target } | Self::React { target, .. } => Some(*target),
+            _ => None,
+        }
+    }
+
+    /// Whether it is for members, and leaves them as they are.
+    pub(crate) fn keeps_members(&self) -> bool {
+        matches!(
+            self,
+            Self::Message(_) | Self::Edit { .. } | Self::Delete { .. } | Self::React { .. }
+        )
+    }
 }
 
 /// How it ended well.
@@ -54,6 +85,10 @@ pub(crate) struct Operation {
     pub(crate) again: bool,
     /// Look for it in the log before appending.
     pub(crate) look_up: bool,
+    /// The message that it is about, once it was looked up; `None` then: there is none.
+    pub(crate) target: Option<Arc<Entry>>,
+    /// Whether it was looked up, at the head that it is to be judged at.
+    pub(crate) is_target_known: bool,
     /// The membership under which it was first judged, by the seq that began it; 0: none.
     pub(crate) under: Option<Seq>,
     /// The connection that it came by; its operations are stored in the order received (I5).
@@ -115,7 +150,9 @@ impl Operation {
     /// Rough bytes in a batch.
     pub(crate) fn weight(&self) -> usize {
         256 + match &self.change {
-            Change::Message { text } => text.len(),
+            Change::Message(Content { text, .. }) | Change::Edit { text, .. } => text.len(),
+            Change::Delete { .. } => 0,
+            Change::React { emoji, .. } => emoji.len(),
             Change::Create { members, .. } => members.len() * 160,
             Change::Add { users } => users.len() * 132,
             Change::Join | Change::Leave | Change::Remove { .. } => 132,

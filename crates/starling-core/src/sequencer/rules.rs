@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use starling_protocol::limits::MAX_LAMPORT_LEAD;
-use starling_protocol::{Body, Error, ErrorCode, Kind, Role, UserId};
+use starling_protocol::limits::{MAX_ALTERATIONS, MAX_LAMPORT_LEAD};
+use starling_protocol::{Body, Entry, Error, ErrorCode, Kind, MessageKind, MessageState, Role};
 
 use super::operation::{Change, Operation};
 use super::state::State;
@@ -23,7 +23,7 @@ pub(crate) enum Verdict {
 
 /// Judges an operation against the state that it would be appended to.
 pub(crate) fn judge(operation: &Operation, state: &State) -> Verdict {
-    match decide(&operation.sender, &operation.change, state) {
+    match decide(operation, state) {
         Ok(Verdict::Message | Verdict::Change(_))
             if operation.lamport > state.mark.lamport + MAX_LAMPORT_LEAD =>
         {
@@ -48,7 +48,8 @@ fn forbidden<T>(message: &str) -> Result<T, Error> {
     Err(Error::new(ErrorCode::Forbidden, message))
 }
 
-fn decide(sender: &UserId, change: &Change, state: &State) -> Result<Verdict, Error> {
+fn decide(operation: &Operation, state: &State) -> Result<Verdict, Error> {
+    let (sender, change) = (&operation.sender, &operation.change);
     if let Change::Create {
         kind,
         name,
@@ -91,11 +92,20 @@ fn decide(sender: &UserId, change: &Change, state: &State) -> Result<Verdict, Er
             "you are not a member of the conversation",
         ));
     };
-    if state.kind == Kind::Direct && !matches!(change, Change::Message { .. }) {
+    if state.kind == Kind::Direct && !change.keeps_members() {
         return forbidden("a direct conversation keeps its two members");
     }
     match change {
-        Change::Message { .. } => Ok(Verdict::Message),
+        Change::Message(message) => {
+            if message.kind == MessageKind::System && !may_moderate(role) {
+                return forbidden("only moderators and admins send system messages");
+            }
+            if operation.is_target_known {
+                message.reply_to.map_or(Ok(()), |_| target(operation).map(drop))?;
+            }
+            Ok(Verdict::Message)
+        }
+        Change::Edit { .. } | Change::Delete { .. } | Change::React { .. } => alter(operation, role),
         Change::Add { .. } if role < Role::Moderator => forbidden("only moderators and admins add members"),
         Change::Add { users } => {
             let mut seen = HashSet::new();
@@ -134,4 +144,98 @@ fn decide(sender: &UserId, change: &Change, state: &State) -> Result<Verdict, Er
         },
         Change::Create { .. } | Change::Join => Ok(Verdict::Unchanged),
     }
+}
+
+/// Whether it is for him to look after what others say.
+fn may_moderate(role: Role) -> bool {
+    role >= Role::Moderator
+}
+
+/// Refuses to alter a message once more that has been altered as often as one may be. To take it back, or to take a
+/// reaction back, is always possible.
+fn check_room(state: &MessageState) -> Result<(), Error> {
+    if state.alterations >= MAX_ALTERATIONS {
+        return forbidden("the message has as many edits and reactions as a message may have");
+    }
+    Ok(())
+}
+
+/// What becomes of a change of an earlier message. As long as that was not looked up, it may well be made.
+fn alter(operation: &Operation, role: Role) -> Result<Verdict, Error> {
+    let (sender, known) = (&operation.sender, operation.is_target_known);
+    match &operation.change {
+        Change::Edit { target: seq, text } => {
+            if known {
+                let (message, state) = target(operation)?;
+                if message.sender.as_ref() != Some(sender) {
+                    return forbidden("only who sent a message edits it");
+                }
+                check_room(&state)?;
+            }
+            let (target, text) = (*seq, text.clone());
+            Ok(Verdict::Change(Body::Edited { target, text }))
+        }
+        Change::Delete { target: seq } => {
+            if known {
+                let message = message(operation)?;
+                if message.sender.as_ref() != Some(sender) && !may_moderate(role) {
+                    return forbidden("only who sent a message, moderators and admins delete it");
+                }
+                if is_deleted(message) {
+                    return Ok(Verdict::Unchanged);
+                }
+            }
+            Ok(Verdict::Change(Body::Deleted { target: *seq }))
+        }
+        Change::React {
+            target: seq,
+            emoji,
+            removed,
+        } => {
+            if known {
+                let (_, state) = target(operation)?;
+                let users = state.reactions.get(emoji);
+                let is_there = users.is_some_and(|users| users.contains(sender));
+                if is_there != *removed {
+                    return Ok(Verdict::Unchanged);
+                }
+                if !removed {
+                    check_room(&state)?;
+                }
+            }
+            let (target, emoji, removed) = (*seq, emoji.clone(), *removed);
+            Ok(Verdict::Change(Body::Reacted {
+                target,
+                emoji,
+                removed,
+            }))
+        }
+        _ => Ok(Verdict::Unchanged),
+    }
+}
+
+/// The message that an operation is about, and what became of it; an error where there is none, or none any more.
+fn target(operation: &Operation) -> Result<(&Entry, MessageState), Error> {
+    let message = message(operation)?;
+    if is_deleted(message) {
+        return Err(unknown("the message was deleted"));
+    }
+    Ok((message, message.state.clone().unwrap_or_default()))
+}
+
+/// The message that an operation is about, be it deleted.
+fn message(operation: &Operation) -> Result<&Entry, Error> {
+    let entry = operation.target.as_deref();
+    entry
+        .filter(|entry| entry.body.is_message())
+        .ok_or_else(|| unknown("there is no such message in the conversation"))
+}
+
+fn is_deleted(message: &Entry) -> bool {
+    let state = message.state.as_ref();
+    state.is_some_and(|state| state.deleted_at.is_some())
+}
+
+fn unknown(message: &str) -> Error {
+    Error::new(ErrorCode::UnknownMessage, message)
 }

@@ -129,7 +129,7 @@ fn fold_members_guarded(
         Body::Left { user } if is_news(user) => {
             members.remove(user);
         }
-        Body::Left { .. } | Body::Message { .. } | Body::Void {} => {}
+        _ => {}
     }
 }
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use starling_protocol::limits::{DEFAULT_HISTORY_LIMIT, DEFAULT_LIST_LIMIT};
 use starling_protocol::{
-    ClientId, Command, Conversations, Create, Error, ErrorCode, History, HistoryPage, Kind, List, Member,
-    Reply, Role, Sent, Seq, UserId,
+    ClientId, Command, Content, Conversations, Create, Error, ErrorCode, History, HistoryPage, Kind, List,
+    Member, Reply, Role, Sent, Seq, UserId,
 };
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -54,7 +54,36 @@ pub(crate) async fn submit(
             shared.allowance.take(shared, user).await?;
             people::check_send(shared, user, &send.conversation).await?;
             (lamport, look_up, client_id) = (send.lamport.unwrap_or(0), send.retry, Some(send.client_id));
-            (send.conversation, Change::Message { text: send.text })
+            let message = Content {
+                text: send.text,
+                kind: send.kind,
+                reply_to: send.reply_to,
+            };
+            (send.conversation, Change::Message(message))
+        }
+        Command::Edit(edit) => {
+            shared.allowance.take(shared, user).await?;
+            people::check_send(shared, user, &edit.conversation).await?;
+            (look_up, client_id) = (edit.retry, edit.client_id);
+            let (target, text) = (edit.seq, edit.text);
+            (edit.conversation, Change::Edit { target, text })
+        }
+        Command::Delete(delete) => {
+            shared.allowance.take(shared, user).await?;
+            (look_up, client_id) = (delete.retry, delete.client_id);
+            (delete.conversation, Change::Delete { target: delete.seq })
+        }
+        Command::React(react) => {
+            shared.allowance.take(shared, user).await?;
+            people::check_send(shared, user, &react.conversation).await?;
+            (look_up, client_id) = (react.retry, react.client_id);
+            let (target, emoji, removed) = (react.seq, react.emoji, react.removed);
+            let change = Change::React {
+                target,
+                emoji,
+                removed,
+            };
+            (react.conversation, change)
         }
         Command::Join(join) => (join.conversation, Change::Join),
         Command::Leave(leave) => (leave.conversation, Change::Leave),
@@ -70,6 +99,8 @@ pub(crate) async fn submit(
         lamport,
         again: look_up,
         look_up,
+        target: None,
+        is_target_known: false,
         under: None,
         origin,
         deadline: Instant::now() + shared.settings.send_deadline,
@@ -112,7 +143,14 @@ pub(crate) fn reply_of(outcome: Outcome) -> Reply {
 pub(crate) async fn execute(shared: &Arc<Shared>, user: &UserId, command: Command) -> Result<Reply, Error> {
     command.check()?;
     match command {
-        Command::Send(_) | Command::Join(_) | Command::Leave(_) | Command::Add(_) | Command::Remove(_) => {
+        Command::Send(_)
+        | Command::Edit(_)
+        | Command::Delete(_)
+        | Command::React(_)
+        | Command::Join(_)
+        | Command::Leave(_)
+        | Command::Add(_)
+        | Command::Remove(_) => {
             let (sender, outcome) = oneshot::channel();
             let answer = Box::new(move |outcome| drop(sender.send(outcome)));
             submit(shared, user, None, command, answer).await?;
@@ -189,6 +227,8 @@ async fn create(shared: &Arc<Shared>, user: &UserId, create: Create) -> Result<R
         lamport: 0,
         again: false,
         look_up: false,
+        target: None,
+        is_target_known: false,
         under: None,
         origin: None,
         deadline: Instant::now() + shared.settings.send_deadline,

@@ -208,6 +208,9 @@ impl Session {
         match command {
             Command::Sync(sync) => self.sync(id, sync),
             Command::Send(_)
+            | Command::Edit(_)
+            | Command::Delete(_)
+            | Command::React(_)
             | Command::Join(_)
             | Command::Leave(_)
             | Command::Add(_)

@@ -242,14 +242,11 @@ pub(crate) fn user(name: &str) -> UserId {
 }
 
 pub(crate) fn message(id: &ConversationId, client_id: &str) -> Command {
-    Command::Send(Send {
-        conversation: id.clone(),
-        client_id: ClientId::new(client_id).unwrap(),
-        text: format!("text of {client_id}"),
-        lamport: None,
-        retry: false,
-        sender: None,
-    })
+    Command::Send(Send::text(
+        id.clone(),
+        ClientId::new(client_id).unwrap(),
+        format!("text of {client_id}"),
+    ))
 }
 
 pub(crate) fn ms(millis: u64) -> Duration {

@@ -11,6 +11,7 @@ mod delivery;
 mod faults;
 mod limits;
 mod membership;
+mod messages;
 mod ordering;
 mod people;
 mod presence;

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use starling_core::memory::Latency;
 use starling_core::ports::{EntryLog, Incarnation, LeaseToken};
-use starling_protocol::{Body, ClientId, Command, ConversationId, Entry, ErrorCode, RemoveMember, Send};
+use starling_protocol::{
+    Body, ClientId, Command, Content, ConversationId, Entry, ErrorCode, RemoveMember, Send,
+};
 use tokio::time::sleep;
 
 use crate::cluster::{Cluster, eventually, message, ms, user};
@@ -106,7 +108,7 @@ async fn a_retry_is_not_refused_by_a_lookup_that_a_new_primary_cannot_answer() {
     let group = cluster.group(&["ann", "bob"]).await;
     let ann = cluster.connect(1, "ann").await;
     // Stored by a node that died before it answered.
-    let body = Body::Message { text: "m".into() };
+    let body = Body::Message(Content::text("m"));
     let stored = next(&cluster, &group, "bob", "m", body);
     cluster.store.insert(&[stored.into()]).await.unwrap();
     ann.call(removal(&group)).await.unwrap();

@@ -135,13 +135,10 @@ impl Asking {
 
     fn say(&mut self, conversation: ConversationId) -> Command {
         let client_id = self.key();
+        let text = format!("text of {client_id}");
         Command::Send(Send {
-            text: format!("text of {client_id}"),
             lamport: self.lamports.get(&conversation).copied(),
-            conversation,
-            client_id,
-            retry: false,
-            sender: None,
+            ..Send::text(conversation, client_id, text)
         })
     }
 

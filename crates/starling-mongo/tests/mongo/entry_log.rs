@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use starling_core::ports::{EntryLog, InsertError};
-use starling_protocol::{Body, Entry, Kind, Member, Role, Seq};
+use starling_protocol::{Body, Content, Entry, Kind, Member, Role, Seq};
 
 use crate::sample::{client_id, conversation, keyed, message, places, seqs, system, user};
 use crate::server::empty_database;
@@ -28,9 +28,7 @@ async fn every_body_comes_back_as_it_went_in() {
     };
     let bodies = [
         created,
-        Body::Message {
-            text: "héllo \0 \u{1f426}".into(),
-        },
+        Body::Message(Content::text("héllo \0 \u{1f426}")),
         Body::Joined {
             users: vec![user("carol")],
             role: Role::Member,
@@ -154,7 +152,7 @@ async fn a_batch_of_many_megabytes_is_one_command() {
     let log = empty_database().await;
     let text = "x".repeat(20_000);
     let mut batch: Vec<Arc<Entry>> = (1..=700)
-        .map(|seq| Arc::new(system("a", seq, Body::Message { text: text.clone() })))
+        .map(|seq| Arc::new(system("a", seq, Body::Message(Content::text(text.clone())))))
         .collect();
     log.insert(&batch).await.unwrap();
     assert_eq!(log.read(&conversation("a"), 0, 1000, 1000).await.unwrap(), batch);

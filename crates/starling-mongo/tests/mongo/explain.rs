@@ -6,7 +6,8 @@ use bson::{Document, doc};
 use mongodb::{Client, Database};
 use starling_core::people::Phone;
 use starling_core::ports::{
-    Accounts, ContactBook, Directory, EntryLog, PresenceStore, Replacement, SignInId, SignInRecord, SignIns,
+    Accounts, Alteration, ContactBook, Directory, EntryLog, PresenceStore, Replacement, SignInId,
+    SignInRecord, SignIns,
 };
 use starling_mongo::Mongo;
 use starling_protocol::{Role, Seq};
@@ -120,6 +121,32 @@ async fn every_hot_query_of_the_log_uses_its_index() {
     profiled
         .check(log.head(&long), cost("head", ixscan(BY_SEQ), 1, 1))
         .await;
+    let alter = |seq, alteration| starling_core::ports::Effect::AlterMessage {
+        conversation: long.clone(),
+        target: 1_000,
+        seq,
+        by: user("alice"),
+        at: 0,
+        alteration,
+    };
+    let emoji = "+1".to_owned();
+    let reacted = [alter(
+        2_001,
+        Alteration::React {
+            emoji,
+            removed: false,
+        },
+    )];
+    profiled
+        .check(log.apply(&reacted), cost("react", ixscan(BY_SEQ), 1, 1))
+        .await;
+    let text = "text".to_owned();
+    let edited = [alter(2_002, Alteration::Edit { text })];
+    let not_deleted = Cost {
+        found: 0,
+        ..cost("edit: what is deleted", ixscan(BY_SEQ), 1, 1)
+    };
+    profiled.check(log.apply(&edited), not_deleted).await;
     profiled
         .check(
             log.read(&long, 1_000, 1_050, 50),

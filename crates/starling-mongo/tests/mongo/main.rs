@@ -11,6 +11,7 @@ mod entry_log;
 mod explain;
 mod failover;
 mod halted;
+mod messages;
 mod presence;
 mod replica_set;
 mod retries;

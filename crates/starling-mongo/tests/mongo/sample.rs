@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use starling_core::ports::{ConversationRecord, Effect, MarksRaised};
-use starling_protocol::{Body, ClientId, ConversationId, Entry, Kind, Role, Seq, UserId};
+use starling_protocol::{Body, ClientId, Content, ConversationId, Entry, Kind, Role, Seq, UserId};
 
 pub(crate) fn conversation(id: &str) -> ConversationId {
     ConversationId::new(id).unwrap()
@@ -30,9 +30,7 @@ pub(crate) fn keyed(conversation_id: &str, seq: Seq, sender: &str, key: &str) ->
         ..system(
             conversation_id,
             seq,
-            Body::Message {
-                text: format!("message {seq}"),
-            },
+            Body::Message(Content::text(format!("message {seq}"))),
         )
     })
 }
@@ -49,6 +47,7 @@ pub(crate) fn system(conversation_id: &str, seq: Seq, body: Body) -> Entry {
         messages: seq,
         membership: 1,
         body,
+        state: None,
     }
 }
 

@@ -101,6 +101,11 @@ fn every_limit_has_its_row() {
     for (limit, value) in [
         ("bytes of a frame from the client", limits::MAX_FRAME_BYTES as u64),
         ("characters of a text", limits::MAX_TEXT_CHARS as u64),
+        ("bytes of a reaction's emoji", limits::MAX_EMOJI_BYTES as u64),
+        (
+            "edits of a message and reactions to it, those taken back included",
+            limits::MAX_ALTERATIONS as u64,
+        ),
         (
             "bytes of a user id (without control characters)",
             limits::MAX_USER_ID_BYTES as u64,
@@ -285,7 +290,10 @@ fn kinds(frame: &ServerFrame) -> BTreeSet<&'static str> {
     for entry in entries {
         kinds.insert(match &entry.body {
             Body::Created { .. } => "body created",
-            Body::Message { .. } => "body message",
+            Body::Message(_) => "body message",
+            Body::Edited { .. } => "body edited",
+            Body::Deleted { .. } => "body deleted",
+            Body::Reacted { .. } => "body reacted",
             Body::Joined { .. } => "body joined",
             Body::Left { .. } => "body left",
             Body::Void {} => "body void",
@@ -344,7 +352,9 @@ fn every_reply_event_and_body_has_its_row_and_an_example() {
         (
             "## Entries",
             "body",
-            &["created", "message", "joined", "left", "void"],
+            &[
+                "created", "message", "edited", "deleted", "reacted", "joined", "left", "void",
+            ],
         ),
     ];
     let mut all = BTreeSet::from(["reply error".to_owned()]);

@@ -6,12 +6,12 @@ use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
 use starling_protocol::{
-    AddMembers, AskPresences, AskStatus, Auth, Availability, Body, ClientFrame, ClientId, Command,
-    ConversationId, ConversationState, ConversationSummary, Conversations, Create, Delivered, DeliveryStatus,
-    Entry, EntryStatus, Error, ErrorCode, Event, History, HistoryPage, Join, Kind, Leave, List, ListReceipts,
-    Member, Ping, Presence, PresenceState, Presences, Read, Ready, Receipt, ReceiptsChange, ReceiptsPage,
-    RemoveMember, Reply, Role, Send, Sent, ServerFrame, SetPresence, Sync, Synced, Typing, TypingChange,
-    UserId,
+    AddMembers, AskPresences, AskStatus, Auth, Availability, Body, ClientFrame, ClientId, Command, Content,
+    ConversationId, ConversationState, ConversationSummary, Conversations, Create, DeleteMessage, Delivered,
+    DeliveryStatus, EditMessage, Entry, EntryStatus, Error, ErrorCode, Event, History, HistoryPage, Join,
+    Kind, Leave, List, ListReceipts, Member, MessageKind, MessageState, Ping, Presence, PresenceState,
+    Presences, React, Read, Ready, Receipt, ReceiptsChange, ReceiptsPage, RemoveMember, Reply, Role, Send,
+    Sent, ServerFrame, SetPresence, Sync, Synced, Typing, TypingChange, UserId,
 };
 
 pub(crate) fn user() -> impl Strategy<Value = UserId> {
@@ -32,6 +32,49 @@ fn text() -> impl Strategy<Value = String> {
         text.push('.');
         text
     })
+}
+
+fn emoji() -> impl Strategy<Value = String> {
+    proptest::sample::select(&["👍", "+1", ":tada:", "👩‍🚀"][..]).prop_map(str::to_owned)
+}
+
+fn content() -> impl Strategy<Value = Content> {
+    let kinds = [
+        MessageKind::Text,
+        MessageKind::Image,
+        MessageKind::File,
+        MessageKind::System,
+    ];
+    (
+        text(),
+        proptest::sample::select(kinds.to_vec()),
+        option::of(any::<u64>()),
+    )
+        .prop_map(|(text, kind, reply_to)| Content { text, kind, reply_to })
+}
+
+fn message_state() -> impl Strategy<Value = MessageState> {
+    let deleted = option::of((any::<i64>(), user()));
+    let reactions = btree_map(emoji(), vec(user(), 1..3), 0..3);
+    (
+        any::<u64>(),
+        option::of(text()),
+        option::of(any::<i64>()),
+        deleted,
+        reactions,
+    )
+        .prop_map(|(changed, text, edited_at, deleted, reactions)| {
+            let (deleted_at, deleted_by) = deleted.unzip();
+            MessageState {
+                changed,
+                text,
+                edited_at,
+                deleted_at,
+                deleted_by,
+                reactions,
+                alterations: 0,
+            }
+        })
 }
 
 fn kind() -> impl Strategy<Value = Kind> {
@@ -87,19 +130,71 @@ pub(crate) fn command(tag: &str) -> BoxedStrategy<Command> {
         "send" => (
             conversation(),
             client_id(),
-            text(),
+            content(),
             option::of(any::<u64>()),
             any::<bool>(),
             option::of(user()),
         )
-            .prop_map(|(conversation, client_id, text, lamport, retry, sender)| {
+            .prop_map(|(conversation, client_id, content, lamport, retry, sender)| {
+                let Content { text, kind, reply_to } = content;
                 Command::Send(Send {
                     conversation,
                     client_id,
                     text,
+                    kind,
+                    reply_to,
                     lamport,
                     retry,
                     sender,
+                })
+            })
+            .boxed(),
+        "edit" => (
+            conversation(),
+            any::<u64>(),
+            text(),
+            option::of(client_id()),
+            any::<bool>(),
+        )
+            .prop_map(|(conversation, seq, text, client_id, retry)| {
+                Command::Edit(EditMessage {
+                    conversation,
+                    seq,
+                    text,
+                    client_id,
+                    retry,
+                })
+            })
+            .boxed(),
+        "delete" => (
+            conversation(),
+            any::<u64>(),
+            option::of(client_id()),
+            any::<bool>(),
+        )
+            .prop_map(|(conversation, seq, client_id, retry)| {
+                Command::Delete(DeleteMessage {
+                    conversation,
+                    seq,
+                    client_id,
+                    retry,
+                })
+            })
+            .boxed(),
+        "react" => (
+            (conversation(), any::<u64>(), emoji()),
+            any::<bool>(),
+            option::of(client_id()),
+            any::<bool>(),
+        )
+            .prop_map(|((conversation, seq, emoji), removed, client_id, retry)| {
+                Command::React(React {
+                    conversation,
+                    seq,
+                    emoji,
+                    removed,
+                    client_id,
+                    retry,
                 })
             })
             .boxed(),
@@ -178,7 +273,14 @@ fn body() -> impl Strategy<Value = Body> {
                 open,
                 members
             }),
-        text().prop_map(|text| Body::Message { text }),
+        content().prop_map(Body::Message),
+        (any::<u64>(), text()).prop_map(|(target, text)| Body::Edited { target, text }),
+        any::<u64>().prop_map(|target| Body::Deleted { target }),
+        (any::<u64>(), emoji(), any::<bool>()).prop_map(|(target, emoji, removed)| Body::Reacted {
+            target,
+            emoji,
+            removed
+        }),
         (vec(user(), 0..5), role()).prop_map(|(users, role)| Body::Joined { users, role }),
         user().prop_map(|user| Body::Left { user }),
         Just(Body::Void {}),
@@ -199,9 +301,10 @@ fn entry() -> impl Strategy<Value = Arc<Entry>> {
         option::of(client_id()),
         marks,
         body(),
+        option::of(message_state()),
     )
         .prop_map(
-            |(conversation, sender, client_id, (seq, lamport, at, messages, membership), body)| {
+            |(conversation, sender, client_id, (seq, lamport, at, messages, membership), body, state)| {
                 Arc::new(Entry {
                     conversation,
                     seq,
@@ -212,6 +315,7 @@ fn entry() -> impl Strategy<Value = Arc<Entry>> {
                     messages,
                     membership,
                     body,
+                    state,
                 })
             },
         )

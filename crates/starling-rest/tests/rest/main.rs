@@ -8,6 +8,7 @@ mod cors;
 mod document;
 mod entries;
 mod errors;
+mod messages;
 mod people;
 mod presence;
 mod probes;

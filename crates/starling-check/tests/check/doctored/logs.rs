@@ -3,7 +3,7 @@
 use starling_check::Invariant::{I1, I2, I5, I6, I7, I9, I10};
 use starling_check::check;
 use starling_check::history::What;
-use starling_protocol::{Entry, Role};
+use starling_protocol::{Content, Entry, Role};
 
 use super::{Guilty, directory, doctor, entries, rewrite};
 use crate::model::Run;
@@ -41,7 +41,7 @@ fn i6_a_log_that_does_not_begin_with_created() {
     doctor(I6, &[I1, I7, I10], |run| {
         let (place, _) = entries(&run.store).find(|(_, entry)| entry.seq == 1)?;
         rewrite(run, place, |entry| {
-            entry.body = starling_protocol::Body::Message { text: "hi".into() };
+            entry.body = starling_protocol::Body::Message(Content::text("hi"));
             entry.messages = 1;
             entry.membership = 0;
         });

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use starling_check::store::{StoreRecord, StoredConversation, StoredMember};
 use starling_protocol::{
-    Body, ClientId, ConversationId, Entry, Error, ErrorCode, HeadMark, Kind, Member, Reply, Role, Send, Sent,
-    Seq, UserId,
+    Body, ClientId, Content, ConversationId, Entry, Error, ErrorCode, HeadMark, Kind, Member, Reply, Role,
+    Send, Sent, Seq, UserId,
 };
 
 use super::{page, refused, role_of};
@@ -86,6 +86,7 @@ impl Conversation {
                 mark.membership
             },
             body,
+            state: None,
         }));
         seq
     }
@@ -96,9 +97,7 @@ impl Conversation {
             Some(seq) => *seq,
             None if !self.members.contains_key(user) => return Err(refused(ErrorCode::NotAMember)),
             None => {
-                let body = Body::Message {
-                    text: send.text.clone(),
-                };
+                let body = Body::Message(Content::text(send.text.clone()));
                 let seq = self.append(user, Some(send.client_id.clone()), body);
                 self.keys.insert(key, seq);
                 seq

@@ -116,14 +116,7 @@ impl Device {
             conversation: conversation.clone(),
             client_id: client_id.clone(),
         });
-        let send = Send {
-            conversation,
-            text: format!("{client_id} says hello"),
-            client_id,
-            lamport: None,
-            retry: false,
-            sender: None,
-        };
+        let send = Send::text(conversation, client_id.clone(), format!("{client_id} says hello"));
         self.pending.push(Pending {
             op,
             send,

@@ -5,13 +5,14 @@ mod directory;
 mod faults;
 mod leases;
 mod log;
+mod messages;
 mod replicas;
 mod sessions;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use starling_protocol::{Body, ClientId, ConversationId, Entry, Seq, UserId};
+use starling_protocol::{Body, ClientId, Content, ConversationId, Entry, Seq, UserId};
 use tokio::sync::mpsc;
 
 use super::{MemoryCoordination, MemoryNode};
@@ -44,7 +45,8 @@ fn message(c: &str, seq: Seq, client: &str) -> Arc<Entry> {
         at: 0,
         messages: seq,
         membership: 1,
-        body: Body::Message { text: client.into() },
+        body: Body::Message(Content::text(client)),
+        state: None,
     })
 }
 

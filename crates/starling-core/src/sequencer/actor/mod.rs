@@ -17,6 +17,7 @@ use starling_protocol::{Body, ConversationId, Entry, Error, ErrorCode, Seq};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::chance::HashSet;
 use crate::fail_points::window;
 use crate::node_message::NodeMessage;
 use crate::ports::{LeaseToken, Unavailable};
@@ -174,6 +175,7 @@ impl Actor {
         window("after_lease");
         self.refresh(hint).await?;
         window("after_reserve");
+        self.look_up_targets().await?;
         let batch = self.build();
         if batch.entries.is_empty() {
             // Requeued operations of this kind need another look; the others are answered.
@@ -229,6 +231,7 @@ impl Actor {
         let held = state.mark.seq;
         let mut again = VecDeque::new();
         let mut undecided = None;
+        let mut altered = HashSet::default();
         while let Some(mut operation) = self.queue.pop_front() {
             if batch.is_full() {
                 self.queue.push_front(operation);
@@ -238,8 +241,17 @@ impl Actor {
                 give_up_one(operation);
                 continue;
             }
+            // What is about a message that was not looked up, or that this batch alters, is judged in the next.
+            let waits = |target| {
+                let by_him = (target, Some(operation.sender.clone()));
+                !operation.is_target_known || altered.contains(&(target, None)) || altered.contains(&by_him)
+            };
+            if operation.change.target().is_some_and(waits) {
+                self.queue.push_front(operation);
+                break;
+            }
             let verdict = match &operation.change {
-                Change::Message { .. } if planted(defect::MEMBERSHIP_AT_ENQUEUE) => Verdict::Message,
+                Change::Message(_) if planted(defect::MEMBERSHIP_AT_ENQUEUE) => Verdict::Message,
                 _ => judge(&operation, state),
             };
             // A no that follows from a change that is not stored yet is none: judge it after the insert.
@@ -248,7 +260,9 @@ impl Actor {
                 break;
             }
             match verdict {
-                Verdict::Message if operation.outlived_its_membership(state) => {
+                Verdict::Message | Verdict::Change(_)
+                    if operation.change.keeps_members() && operation.outlived_its_membership(state) =>
+                {
                     undecided = Some(self.queue.len());
                     self.queue.push_front(operation);
                     break;
@@ -256,7 +270,7 @@ impl Actor {
                 Verdict::Message | Verdict::Change(_) => {
                     let body = match (verdict, &operation.change) {
                         (Verdict::Change(body), _) => body,
-                        (_, Change::Message { text }) => Body::Message { text: text.clone() },
+                        (_, Change::Message(message)) => Body::Message(message.clone()),
                         _ => continue,
                     };
                     let entry = Arc::new(Entry {
@@ -273,6 +287,7 @@ impl Actor {
                             state.mark.membership
                         },
                         body,
+                        state: None,
                     });
                     state.fold(&entry);
                     if operation.change == Change::Join {
@@ -285,6 +300,11 @@ impl Actor {
                             behind.under = Some(entry.seq);
                         }
                     }
+                    altered.extend(entry.body.target().map(|target| match entry.body {
+                        // Reactions of others have nothing to do with it.
+                        Body::Reacted { .. } => (target, entry.sender.clone()),
+                        _ => (target, None),
+                    }));
                     operation.tried = operation.tried.max(Some(entry.seq));
                     batch.push(operation, entry);
                 }

@@ -5,7 +5,9 @@ use std::collections::VecDeque;
 use tokio::time::Instant;
 
 use super::{Actor, give_up_one};
+use crate::chance::HashMap;
 use crate::ports::Unavailable;
+use crate::sequencer::batch::MAX_BATCH;
 use crate::sequencer::operation::{Operation, Outcome};
 use crate::sequencer::rules::{Verdict, judge};
 use crate::{defect, planted};
@@ -76,6 +78,34 @@ impl Actor {
         Ok(())
     }
 
+    /// Reads the messages that operations are about, as they are at the head that the state is at.
+    pub(super) async fn look_up_targets(&mut self) -> Result<(), Unavailable> {
+        let head = self.state.as_ref().map_or(0, |state| state.mark.seq);
+        let next = self.queue.iter().take(MAX_BATCH);
+        let mut seqs: Vec<_> = next.filter_map(|operation| operation.change.target()).collect();
+        if seqs.is_empty() {
+            return Ok(());
+        }
+        // A new primary may not see all that is known to be stored: the head shows whether it does.
+        seqs.push(head);
+        seqs.retain(|seq| (1..=head).contains(seq));
+        seqs.sort_unstable();
+        seqs.dedup();
+        let places: Vec<_> = seqs.into_iter().map(|seq| (self.id.clone(), seq)).collect();
+        let found = self.shared.ports.log.at(&places).await?;
+        if places.len() > found.len() {
+            return Err(Unavailable::new("store", "its reads lag behind"));
+        }
+        let found: HashMap<_, _> = found.into_iter().map(|entry| (entry.seq, entry)).collect();
+        for operation in self.queue.iter_mut().take(MAX_BATCH) {
+            if let Some(target) = operation.change.target() {
+                operation.target = found.get(&target).cloned();
+                operation.is_target_known = true;
+            }
+        }
+        Ok(())
+    }
+
     /// Refuses, without taking the lease, what may not be at the log's present head. Nothing that can be
     /// refused takes a seq, and a stranger's sends do not make a node take leases.
     pub(super) async fn refuse_early(&mut self) -> Result<(), Unavailable> {
@@ -84,6 +114,10 @@ impl Actor {
         }
         self.follow_deliveries();
         self.note_memberships();
+        // What was looked up for an earlier turn is old.
+        for operation in &mut self.queue {
+            (operation.target, operation.is_target_known) = (None, false);
+        }
         if self.may_proceed() {
             return Ok(());
         }
