@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use starling_check::store::{StoreRecord, StoredConversation, StoredMember, write_store};
 use starling_cluster::Cluster;
-use starling_protocol::{ConversationId, Entry, Role, Seq, UserId};
+use starling_protocol::{Body, ClientId, ConversationId, Entry, MessageState, Role, Seq, UserId};
 
 /// The nodes' database, as a majority holds it.
 pub(crate) async fn open(cluster: &Cluster) -> Result<Database> {
@@ -46,11 +46,92 @@ struct MemberDocument {
     read: Seq,
 }
 
+/// An entry as it is stored. What became of it is kept in another shape than clients are told it in.
+#[derive(Deserialize)]
+struct EntryDocument {
+    conversation: ConversationId,
+    seq: Seq,
+    sender: Option<UserId>,
+    client_id: Option<ClientId>,
+    lamport: u64,
+    at: i64,
+    messages: u64,
+    membership: Seq,
+    body: Body,
+    state: Option<StateDocument>,
+}
+
+#[derive(Deserialize)]
+struct StateDocument {
+    changed: Seq,
+    edit: Option<EditDocument>,
+    deleted: Option<DeletedDocument>,
+    #[serde(default)]
+    reactions: Vec<ReactionDocument>,
+}
+
+#[derive(Deserialize)]
+struct EditDocument {
+    at: i64,
+    text: String,
+}
+
+#[derive(Deserialize)]
+struct DeletedDocument {
+    at: i64,
+    by: UserId,
+}
+
+#[derive(Deserialize)]
+struct ReactionDocument {
+    emoji: String,
+    user: UserId,
+    removed: bool,
+}
+
+impl EntryDocument {
+    fn entry(self) -> Entry {
+        Entry {
+            conversation: self.conversation,
+            seq: self.seq,
+            sender: self.sender,
+            client_id: self.client_id,
+            lamport: self.lamport,
+            at: self.at,
+            messages: self.messages,
+            membership: self.membership,
+            body: self.body,
+            state: self.state.map(StateDocument::state),
+        }
+    }
+}
+
+impl StateDocument {
+    fn state(self) -> MessageState {
+        let mut reactions: BTreeMap<String, Vec<UserId>> = BTreeMap::new();
+        for reaction in self.reactions.into_iter().filter(|reaction| !reaction.removed) {
+            reactions.entry(reaction.emoji).or_default().push(reaction.user);
+        }
+        reactions.values_mut().for_each(|users| users.sort());
+        MessageState {
+            changed: self.changed,
+            text: self.edit.as_ref().map(|edit| edit.text.clone()),
+            edited_at: self.edit.map(|edit| edit.at),
+            deleted_at: self.deleted.as_ref().map(|deleted| deleted.at),
+            deleted_by: self.deleted.map(|deleted| deleted.by),
+            reactions,
+            alterations: 0,
+        }
+    }
+}
+
 impl Stored {
     /// Reads it.
     pub(crate) async fn read(cluster: &Cluster) -> Result<Self> {
         let database = open(cluster).await?;
-        let entries: Vec<Entry> = all(&database, "entries", doc! { "conversation": 1, "seq": 1 }).await?;
+        let entries: Vec<EntryDocument> =
+            all(&database, "entries", doc! { "conversation": 1, "seq": 1 }).await?;
+        let entries: Vec<Entry> = entries.into_iter().map(EntryDocument::entry).collect();
         let documents: Vec<ConversationDocument> = all(&database, "conversations", doc! { "_id": 1 }).await?;
         let members: Vec<MemberDocument> =
             all(&database, "members", doc! { "conversation": 1, "user": 1 }).await?;

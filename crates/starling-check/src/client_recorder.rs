@@ -73,18 +73,18 @@ impl ClientRecorder {
     pub fn sent(&self, frame: &ClientFrame) {
         let mut wire = self.wire.lock();
         let epoch = wire.epoch;
+        if let Some((conversation, client_id)) = frame.command.key() {
+            wire.asked.insert(frame.id, Asked::Send);
+            self.recorder.record(What::Sent {
+                client: self.client(),
+                epoch,
+                frame: frame.id,
+                conversation: conversation.clone(),
+                client_id: client_id.clone(),
+                retry: frame.command.is_retry(),
+            });
+        }
         match &frame.command {
-            Command::Send(send) => {
-                wire.asked.insert(frame.id, Asked::Send);
-                self.recorder.record(What::Sent {
-                    client: self.client(),
-                    epoch,
-                    frame: frame.id,
-                    conversation: send.conversation.clone(),
-                    client_id: send.client_id.clone(),
-                    retry: send.retry,
-                });
-            }
             Command::Sync(sync) => {
                 wire.sync = Some(frame.id);
                 self.recorder.record(What::Sync {
@@ -207,8 +207,8 @@ impl ClientRecorder {
         match wire.asked.remove(&id) {
             Some(Asked::Send) => {
                 let (seq, code) = match result {
-                    Ok(Reply::Sent(sent)) => (Some(sent.seq), None),
-                    // Another kind of reply says nothing about the send.
+                    Ok(Reply::Sent(sent)) if sent.client_id.is_some() => (Some(sent.seq), None),
+                    // It was so already, and nothing was stored. Another kind of reply says nothing about the send.
                     Ok(_) => return,
                     Err(error) => (None, Some(error.code)),
                 };

@@ -64,7 +64,7 @@ pub enum What {
         /// The close code; 1006 where there was none.
         code: u16,
     },
-    /// A send goes out, for the first time or again.
+    /// A send goes out, for the first time or again. Edits, deletions and reactions with a key are sends, too.
     Sent {
         /// By whom.
         client: ClientName,
@@ -224,7 +224,7 @@ pub enum What {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Call {
-    /// Say something.
+    /// Say something, or alter what was said.
     Send {
         /// Where.
         conversation: ConversationId,

@@ -37,6 +37,7 @@
 //! as a violation and what the protocol allows. It is meant to be sound: what it calls a violation is one. Where the
 //! history leaves it open (the reply that would tell was lost), it does not.
 
+mod altered;
 mod checker;
 mod client_recorder;
 mod digest;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use starling_protocol::{Body, Entry, Role, Seq};
 
 use crate::Digest;
+use crate::altered::Altered;
 use crate::store::StoreRecord;
 
 /// All logs, by conversation.
@@ -18,6 +19,7 @@ pub(crate) struct Log<'a> {
     /// The first entry of each sender's client id, as an index into `entries`.
     keys: HashMap<(&'a str, &'a str), usize>,
     pub(crate) members: Members<'a>,
+    pub(crate) altered: Altered<'a>,
 }
 
 /// An entry, and where in the store's state it stands.
@@ -60,6 +62,7 @@ impl<'a> Logs<'a> {
                     log.keys.entry(key).or_insert(index);
                 }
                 log.members.apply(stored.entry);
+                log.altered.apply(stored.entry);
             }
         }
         Self(logs)

@@ -1,4 +1,4 @@
-//! Each send with all that a history says about it.
+//! Each send with all that a history says about it. Edits, deletions and reactions are sends here as messages are.
 
 use std::collections::HashMap;
 
@@ -36,7 +36,7 @@ pub(crate) struct Send<'a> {
     pub(crate) error: Option<usize>,
     /// The record of a definite refusal to the application.
     pub(crate) failed: Option<usize>,
-    /// Whether the application was told that it is stored.
+    /// Whether the application was told that it is done: stored, or an alteration that was made already.
     pub(crate) ok: bool,
 }
 

@@ -8,8 +8,8 @@ use anyhow::Result;
 use starling_check::history::Call;
 use starling_check::{ClientRecorder, Recorder};
 use starling_client::protocol::{
-    ClientId, Codec, ConversationId, ConversationSummary, Create, ErrorCode, History, HistoryPage, Send, Seq,
-    UserId,
+    ClientId, Codec, Command, ConversationId, ConversationSummary, Create, ErrorCode, History, HistoryPage,
+    Reply, Send, Seq, UserId,
 };
 use starling_client::{Client, Error, Tapped};
 use starling_cluster::Cluster;
@@ -182,6 +182,24 @@ impl Participant {
         });
         let removed = self.client.remove(id, user).await;
         self.conclude_ending(op, &removed);
+    }
+
+    /// Edits or deletes a message, or reacts to it.
+    pub(crate) async fn alter(&self, command: Command) {
+        let Some((conversation, client_id)) = command.key() else {
+            return;
+        };
+        let op = self.recorder.invoke(Call::Send {
+            conversation: conversation.clone(),
+            client_id: client_id.clone(),
+        });
+        let altered = match self.client.request(command).await {
+            // Without a client id nothing was stored: it was so already.
+            Ok(Reply::Sent(sent)) => Ok(sent.client_id.map(|_| sent.seq)),
+            Ok(_) => Ok(None),
+            Err(error) => Err(error),
+        };
+        conclude(&self.recorder, op, altered.as_ref().map(|seq| *seq));
     }
 
     /// A page of history, the newest or one from the middle.

@@ -7,7 +7,7 @@ use anyhow::Result;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
-use starling_client::protocol::ClientId;
+use starling_client::protocol::{ClientId, Command, DeleteMessage, EditMessage, Entry, React};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -21,6 +21,8 @@ const RATE: f64 = 220.0;
 const HOT: f64 = 0.17;
 /// Between two things that a client does besides sending.
 const ASIDE: (f64, f64) = (1.5, 5.0);
+/// How often whoever reads a page alters something in it.
+const ALTERS: f64 = 0.7;
 
 /// The running load.
 pub(crate) struct Talk {
@@ -184,8 +186,49 @@ impl Role {
                 .chance
                 .random_bool(0.3)
                 .then(|| self.chance.random_range(0..=cursor));
-            participant.read(id, after).await;
+            let page = participant.read(id, after).await;
+            if let Some(page) = page
+                && self.chance.random_bool(ALTERS)
+            {
+                self.alter_one_of(&page.entries).await;
+            }
         }
         Ok(())
+    }
+
+    /// Edits or deletes one of his own messages, or reacts to another's.
+    async fn alter_one_of(&mut self, entries: &[Arc<Entry>]) {
+        let participant = self.participant();
+        let messages: Vec<_> = entries.iter().filter(|entry| entry.body.is_message()).collect();
+        let Some(message) = messages.choose(&mut self.chance) else {
+            return;
+        };
+        let (conversation, seq) = (message.conversation.clone(), message.seq);
+        let client_id = ClientId::new(format!("altered-{:x}", self.chance.random::<u128>())).ok();
+        let is_own = message.sender.as_ref() == Some(participant.user());
+        let command = match self.chance.random_range(0..10) {
+            0 if is_own => Command::Delete(DeleteMessage {
+                conversation,
+                seq,
+                client_id,
+                retry: false,
+            }),
+            0..7 if is_own => Command::Edit(EditMessage {
+                conversation,
+                seq,
+                text: format!("edited for {}", self.chance.random::<u32>()),
+                client_id,
+                retry: false,
+            }),
+            _ => Command::React(React {
+                conversation,
+                seq,
+                emoji: ["👍", "🎉", "👀"][self.chance.random_range(0..3)].into(),
+                removed: self.chance.random_bool(0.3),
+                client_id,
+                retry: false,
+            }),
+        };
+        participant.alter(command).await;
     }
 }

@@ -5,7 +5,8 @@
 //! that entry. A membership that begins with a later entry than the one that came may not have begun by then: it has
 //! not if it follows a message that was made later.
 //!
-//! Every entry of the log has a sender who could make it: a member for a message, for a removal, and for adding others.
+//! Every entry of the log has a sender who could make it: a member for a message, for a removal, for adding others, and
+//! for altering a message that there is; an edit is of one's own.
 //! In the end, the directory's members are those of the log.
 
 use std::collections::{BTreeMap, HashMap};
@@ -107,7 +108,19 @@ fn sender(log: &Log<'_>, stored: &Stored<'_>) -> Option<String> {
         (None, Body::Message(_)) => return Some("a message of nobody".to_owned()),
         (None, _) => return None,
         (Some(sender), Body::Message(_)) => ("a message", is_member(sender.as_str())),
-        (Some(sender), Body::Edited { .. } | Body::Deleted { .. } | Body::Reacted { .. }) => {
+        (
+            Some(sender),
+            Body::Edited { target, .. } | Body::Deleted { target } | Body::Reacted { target, .. },
+        ) => {
+            let message = log.slot(*target).first().map(|stored| stored.entry);
+            let message = message.filter(|message| message.seq < entry.seq && message.body.is_message());
+            let Some(message) = message else {
+                return Some("an alteration of what is no message".to_owned());
+            };
+            let is_edit = matches!(entry.body, Body::Edited { .. });
+            if is_edit && message.sender.as_ref() != Some(sender) {
+                return Some(format!("an edit by {sender}, whose message it is not"));
+            }
             ("an alteration", is_member(sender.as_str()))
         }
         (Some(sender), Body::Left { .. }) => ("a removal", is_member(sender.as_str())),

@@ -1,14 +1,15 @@
 //! I2: (conversation, seq) and (conversation, sender, client id) each name one entry.
 //!
 //! In the store, in what was acknowledged, and in what clients saw: every entry that came to a client must be the
-//! stored one, in every field. So no two clients saw different entries in one slot, and nobody saw one that is gone.
+//! stored one, in every field, but for the text of what was deleted since. So no two clients saw different entries in
+//! one slot, and nobody saw one that is gone.
 
 use std::collections::HashMap;
 
 use crate::facts::Facts;
 use crate::finding::{Findings, Line, history};
 use crate::history::What;
-use crate::logs::key;
+use crate::logs::{Stored, key};
 
 pub(crate) fn check(facts: &Facts<'_>) -> Findings {
     let mut findings = Findings::default();
@@ -73,7 +74,11 @@ fn seen(facts: &Facts<'_>, findings: &mut Findings) {
         };
         let log = facts.logs.get(conversation.as_str());
         let slot = log.map(|log| log.slot(*seq)).unwrap_or_default();
-        if slot.iter().any(|stored| stored.digest == *digest) {
+        let is_deleted = log.is_some_and(|log| log.altered.is_deleted(*seq));
+        let is_it = |stored: &Stored<'_>| {
+            stored.digest == *digest || (is_deleted && stored.digest.is_same_but_for_text(*digest))
+        };
+        if slot.iter().any(is_it) {
             continue;
         }
         let there = slot.first().map(|stored| Line::Store(stored.place));

@@ -5,8 +5,13 @@
 //! [`i8_gaps`](super::i8_gaps) for what it was not due). That these were the stored ones is decided by I2. The
 //! directory's `head` and `applied`, where given, are at the head as well: so the store is to be read when the
 //! nodes have had the few seconds that they take to apply what is stored.
+//!
+//! What the store tells of a message that was edited, deleted, or reacted to is what the log's entries make of it, which
+//! those who have all entries know; of what is deleted no text is left.
 
 use std::collections::BTreeMap;
+
+use starling_protocol::{Body, Content, MessageState};
 
 use crate::facts::Facts;
 use crate::finding::{Findings, Line};
@@ -63,6 +68,7 @@ pub(crate) fn check<'a>(facts: &Facts<'a>, readers: &Readers<'a>) -> (Findings, 
         }
     }
     directory(facts, &mut findings);
+    messages(facts, &mut findings);
     (findings, finished.len() as u64)
 }
 
@@ -88,6 +94,38 @@ fn directory(facts: &Facts<'_>, findings: &mut Findings) {
                     conversation.id
                 )
             });
+        }
+    }
+}
+
+fn messages(facts: &Facts<'_>, findings: &mut Findings) {
+    for (conversation, log) in facts.logs.iter() {
+        for stored in log.entries() {
+            let entry = stored.entry;
+            let told = entry.state.clone().map(|state| MessageState {
+                alterations: 0,
+                ..state
+            });
+            let due = log.altered.state(entry.seq);
+            if told != due {
+                findings.add([Line::Store(stored.place)], || {
+                    format!(
+                        "of the message {} of {conversation} the store tells {told:?}, the log {due:?}",
+                        entry.seq
+                    )
+                });
+            }
+            if let Body::Message(Content { text, .. }) | Body::Edited { text, .. } = &entry.body
+                && !text.is_empty()
+                && log.altered.is_deleted(entry.seq)
+            {
+                findings.add([Line::Store(stored.place)], || {
+                    format!(
+                        "{} of {conversation} still has the text that was deleted",
+                        entry.seq
+                    )
+                });
+            }
         }
     }
 }

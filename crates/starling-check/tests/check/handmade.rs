@@ -141,3 +141,118 @@ fn recovery_is_counted_from_the_fault_to_the_first_send_that_was_made_after_it()
     assert_eq!((report.recovery.all.count(), report.recovery.all.never), (0, 1));
     assert_eq!((report.figures.sends_ok, report.figures.sends_info), (1, 1));
 }
+
+/// A log of ann and bob: a message of each, and what became of ann's, which the store tells so.
+fn altered(alterations: &[(&str, &str)], text: &str, state: &str) -> Vec<Invariant> {
+    let mut log = store(&["ann x", "bob y"]);
+    if let StoreRecord::Entry(entry) = &mut log[1] {
+        entry.state = serde_json::from_str(state).unwrap();
+        entry.body = serde_json::from_str(&format!(r#"{{"message":{{"text":"{text}"}}}}"#)).unwrap();
+    }
+    for (index, (sender, body)) in alterations.iter().enumerate() {
+        let seq = index + 4;
+        let line = format!(
+            r#"{{"conversation":"c","seq":{seq},"sender":"{sender}","client_id":"a{seq}","lamport":{seq},"at":{seq},"messages":2,"membership":1,"body":{body}}}"#
+        );
+        log.push(StoreRecord::Entry(serde_json::from_str(&line).unwrap()));
+    }
+    check(&[], &log).violated().collect()
+}
+
+#[test]
+fn what_the_store_tells_of_a_message_is_what_became_of_it() {
+    let edited = ("ann", r#"{"edited":{"target":2,"text":"ho"}}"#);
+    let late = ("ann", r#"{"edited":{"target":2,"text":""}}"#);
+    let liked = ("bob", r#"{"reacted":{"target":2,"emoji":"+1"}}"#);
+    let disliked = ("bob", r#"{"reacted":{"target":2,"emoji":"+1","removed":true}}"#);
+    let deleted = ("bob", r#"{"deleted":{"target":2}}"#);
+    let has_ho = r#"{"changed":4,"text":"ho","edited_at":4}"#;
+    for (alterations, text, state, expected) in [
+        (&[][..], "hi", "null", vec![]),
+        (&[edited], "hi", has_ho, vec![]),
+        (&[edited], "hi", "null", vec![Invariant::I7]),
+        (&[], "hi", has_ho, vec![Invariant::I7]),
+        (
+            &[edited],
+            "hi",
+            r#"{"changed":4,"text":"hi","edited_at":4}"#,
+            vec![Invariant::I7],
+        ),
+        (
+            &[liked],
+            "hi",
+            r#"{"changed":4,"reactions":{"+1":["bob"]}}"#,
+            vec![],
+        ),
+        (&[liked, disliked], "hi", r#"{"changed":5}"#, vec![]),
+        (
+            &[liked, disliked],
+            "hi",
+            r#"{"changed":5,"reactions":{"+1":["bob"]}}"#,
+            vec![Invariant::I7],
+        ),
+        (
+            &[deleted],
+            "",
+            r#"{"changed":4,"deleted_at":4,"deleted_by":"bob"}"#,
+            vec![],
+        ),
+        (
+            &[deleted],
+            "hi",
+            r#"{"changed":4,"deleted_at":4,"deleted_by":"bob"}"#,
+            vec![Invariant::I7],
+        ),
+        (
+            &[deleted, late],
+            "",
+            r#"{"changed":5,"deleted_at":4,"deleted_by":"bob"}"#,
+            vec![],
+        ),
+        (
+            &[edited, deleted],
+            "",
+            r#"{"changed":5,"deleted_at":5,"deleted_by":"bob"}"#,
+            vec![Invariant::I7],
+        ),
+        (
+            &[("bob", r#"{"edited":{"target":2,"text":"ho"}}"#)],
+            "hi",
+            has_ho,
+            vec![Invariant::I10],
+        ),
+    ] {
+        assert_eq!(
+            altered(alterations, text, state),
+            expected,
+            "{alterations:?} {text} {state}"
+        );
+    }
+}
+
+#[test]
+fn the_text_of_what_was_deleted_may_differ_and_nothing_else() {
+    let mut log = store(&["ann x"]);
+    let StoreRecord::Entry(first) = log[1].clone() else {
+        panic!("an entry");
+    };
+    if let StoreRecord::Entry(entry) = &mut log[1] {
+        entry.state = serde_json::from_str(r#"{"changed":3,"deleted_at":1,"deleted_by":"ann"}"#).unwrap();
+        entry.body = serde_json::from_str(r#"{"message":{"text":""}}"#).unwrap();
+    }
+    let deleted = r#"{"conversation":"c","seq":3,"sender":"ann","client_id":"d","lamport":3,"at":1,"messages":1,"membership":1,"body":{"deleted":{"target":2}}}"#;
+    log.push(StoreRecord::Entry(serde_json::from_str(deleted).unwrap()));
+    let heard = |entry: &Entry| {
+        let digest = Digest::of(entry);
+        let line = format!(
+            r#""entry":{{"client":"bob","epoch":1,"conversation":"c","seq":2,"kind":"message","via":"history","digest":"{digest}"}}"#
+        );
+        check(&history(&[&line]), &log).violated().collect::<Vec<_>>()
+    };
+    assert_eq!(heard(&first), []);
+    let another = Entry {
+        lamport: 9,
+        ..first.clone()
+    };
+    assert_eq!(heard(&another), [Invariant::I2]);
+}

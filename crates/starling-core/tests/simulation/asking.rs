@@ -7,8 +7,8 @@ use std::sync::Arc;
 use starling_check::ClientRecorder;
 use starling_check::history::Call;
 use starling_protocol::{
-    AddMembers, ClientFrame, ClientId, Command, ConversationId, Create, Delivered, Entry, Error, ErrorCode,
-    Join, Kind, Leave, RemoveMember, Reply, Send, Seq, UserId,
+    AddMembers, ClientFrame, ClientId, Command, ConversationId, Create, DeleteMessage, Delivered,
+    EditMessage, Entry, Error, ErrorCode, Join, Kind, Leave, React, RemoveMember, Reply, Send, Seq, UserId,
 };
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -18,6 +18,15 @@ use crate::connection::Connection;
 /// A wish.
 pub(crate) enum Ask {
     Say(ConversationId),
+    /// One of the client's last messages, counted back.
+    Edit(ConversationId, usize),
+    Delete(ConversationId, usize),
+    /// To one of the last messages that the client has, counted back.
+    React {
+        conversation: ConversationId,
+        back: usize,
+        removed: bool,
+    },
     Join(ConversationId),
     Leave(ConversationId),
     Add(ConversationId, UserId),
@@ -41,7 +50,13 @@ pub(crate) struct Asking {
     /// Oldest first.
     unanswered: VecDeque<Unanswered>,
     lamports: HashMap<ConversationId, u64>,
+    /// The last messages that the client has, and whether they are its user's own.
+    heard: HashMap<ConversationId, VecDeque<(Seq, bool)>>,
 }
+
+/// So many of a conversation's last messages.
+const HEARD: usize = 12;
+const EMOJI: [&str; 3] = ["👍", "🎉", "👀"];
 
 struct Unanswered {
     op: u64,
@@ -61,6 +76,7 @@ impl Asking {
             next_key: 1,
             unanswered: VecDeque::new(),
             lamports: HashMap::new(),
+            heard: HashMap::new(),
         }
     }
 
@@ -90,6 +106,43 @@ impl Asking {
         let mut made = None;
         let command = match ask {
             Ask::Say(conversation) => self.say(conversation),
+            Ask::Edit(conversation, back) => match self.message(&conversation, back, true) {
+                Some(seq) => {
+                    let key = self.key();
+                    Command::Edit(EditMessage {
+                        conversation,
+                        seq,
+                        text: format!("text of {key}"),
+                        client_id: Some(key),
+                        retry: false,
+                    })
+                }
+                None => return,
+            },
+            Ask::Delete(conversation, back) => match self.message(&conversation, back, true) {
+                Some(seq) => Command::Delete(DeleteMessage {
+                    conversation,
+                    seq,
+                    client_id: Some(self.key()),
+                    retry: false,
+                }),
+                None => return,
+            },
+            Ask::React {
+                conversation,
+                back,
+                removed,
+            } => match self.message(&conversation, back, false) {
+                Some(seq) => Command::React(React {
+                    conversation,
+                    seq,
+                    emoji: EMOJI[back % EMOJI.len()].into(),
+                    removed,
+                    client_id: Some(self.key()),
+                    retry: false,
+                }),
+                None => return,
+            },
             Ask::Join(conversation) => Command::Join(Join { conversation }),
             Ask::Leave(conversation) => Command::Leave(Leave { conversation }),
             Ask::Add(conversation, user) => Command::Add(AddMembers {
@@ -145,9 +198,7 @@ impl Asking {
     /// Sends again what is unanswered, oldest first.
     pub(crate) fn again(&mut self, connection: &Connection) {
         for index in 0..self.unanswered.len() {
-            if let Command::Send(send) = &mut self.unanswered[index].command {
-                send.retry = true;
-            }
+            self.unanswered[index].command.mark_as_retry();
             self.transmit(connection, index);
         }
     }
@@ -161,9 +212,20 @@ impl Asking {
     }
 
     /// An entry has come.
-    pub(crate) fn heard(&mut self, entry: &Entry) {
+    pub(crate) fn heard(&mut self, user: &UserId, entry: &Entry) {
         let lamport = self.lamports.entry(entry.conversation.clone()).or_default();
         *lamport = entry.lamport.max(*lamport);
+        if entry.body.is_message() {
+            let heard = self.heard.entry(entry.conversation.clone()).or_default();
+            heard.push_front((entry.seq, entry.sender.as_ref() == Some(user)));
+            heard.truncate(HEARD);
+        }
+    }
+
+    fn message(&self, conversation: &ConversationId, back: usize, own: bool) -> Option<Seq> {
+        let heard = self.heard.get(conversation)?.iter();
+        let mut heard = heard.filter(|(_, is_own)| *is_own || !own);
+        heard.nth(back).map(|(seq, _)| *seq)
     }
 
     /// A reply has come.
@@ -199,15 +261,13 @@ fn leaves_open(error: &Error) -> bool {
 
 /// How a history names it.
 fn call(command: &Command) -> Call {
+    if let Some((conversation, client_id)) = command.key() {
+        return Call::Send {
+            conversation: conversation.clone(),
+            client_id: client_id.clone(),
+        };
+    }
     match command.clone() {
-        Command::Send(Send {
-            conversation,
-            client_id,
-            ..
-        }) => Call::Send {
-            conversation,
-            client_id,
-        },
         Command::Join(Join { conversation }) => Call::Join { conversation },
         Command::Leave(Leave { conversation }) => Call::Leave { conversation },
         Command::Add(AddMembers { conversation, users }) => Call::Add { conversation, users },

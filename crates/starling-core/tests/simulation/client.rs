@@ -240,7 +240,7 @@ impl Client {
 
     fn entry(&mut self, entry: &Entry) {
         let id = &entry.conversation;
-        self.asking.heard(entry);
+        self.asking.heard(&self.device.user, entry);
         match self.cursors.get_mut(id) {
             Some(cursor) if entry.seq <= *cursor => {}
             Some(cursor) if entry.seq == *cursor + 1 => *cursor = entry.seq,

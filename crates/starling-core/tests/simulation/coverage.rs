@@ -9,12 +9,14 @@ use std::sync::{Arc, LazyLock};
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, SharedString, Unit};
 use parking_lot::Mutex;
 use starling_check::Report;
+use starling_check::store::StoreRecord;
 
 use crate::plan::Fault;
 use crate::run::Outcome;
 
 /// What must have happened at least once in some hundreds of runs, besides a fault of each kind.
 const MUST: &[&str] = &[
+    "alterations",
     "entries landed late",
     "entries rolled back",
     "inserts that collided",
@@ -59,6 +61,11 @@ impl Coverage {
         let (counts, figures) = (outcome.counts, report.figures);
         let mut runs = self.runs.lock();
         let mut add = |name: &str, n: u64| *runs.entry(name.to_owned()).or_default() += n;
+        let alterations = outcome.store.iter().filter(|record| match record {
+            StoreRecord::Entry(entry) => entry.body.target().is_some(),
+            StoreRecord::Conversation(_) => false,
+        });
+        add("alterations", alterations.count() as u64);
         add("entries landed late", counts.late as u64);
         add("entries rolled back", counts.rolled_back as u64);
         add("inserts that collided", counts.duplicates as u64);

@@ -106,6 +106,17 @@ fn effects_are_not_guarded() {
 }
 
 #[test]
+fn edits_are_not_guarded() {
+    Expected {
+        defect: defect::EDITS_UNGUARDED,
+        breaks: &[I7],
+        along: &[],
+        seeds: 600,
+    }
+    .found();
+}
+
+#[test]
 fn membership_is_checked_at_enqueue() {
     Expected {
         defect: defect::MEMBERSHIP_AT_ENQUEUE,

@@ -116,17 +116,30 @@ impl World {
         let device = self.device(rng.random_range(0..60));
         let user = self.users.choose(rng).unwrap();
         match rng.random_range(0..100) {
-            0..62 => {
+            0..46 => {
                 let conversation = self.somewhere(rng);
                 for _ in 0..rng.random_range(1..6) {
                     device.ask(Ask::Say(conversation.clone()));
                 }
             }
-            62..74 => self.come_or_go(device, rng),
+            46..56 => {
+                let conversation = self.somewhere(rng);
+                for _ in 0..rng.random_range(1..4) {
+                    device.ask(alteration(conversation.clone(), rng));
+                }
+            }
+            56..66 => {
+                // Somebody who cannot make up his mind.
+                let (conversation, back) = (self.somewhere(rng), rng.random_range(0..3));
+                for _ in 0..rng.random_range(2..5) {
+                    device.ask(Ask::Edit(conversation.clone(), back));
+                }
+            }
+            66..74 => self.come_or_go(device, rng),
             74..80 => self.add_or_remove(HOT, 0, user, rng),
             80..84 => self.add_or_remove(QUIET, 2, user, rng),
             84..90 => self.remove_a_speaker(user, rng),
-            90..97 => device.ask(Ask::Mark(self.somewhere(rng))),
+            90..94 => device.ask(Ask::Mark(self.somewhere(rng))),
             _ => self.make_another(rng),
         }
     }
@@ -206,5 +219,19 @@ impl World {
                 world.conversations.lock().push(made);
             }
         });
+    }
+}
+
+/// Something that becomes of one of the last messages; mostly of the same ones, so that they get in each other's way.
+fn alteration(conversation: ConversationId, rng: &mut StdRng) -> Ask {
+    let back = rng.random_range(0..4);
+    match rng.random_range(0..10) {
+        0..5 => Ask::Edit(conversation, back),
+        5 => Ask::Delete(conversation, back),
+        _ => Ask::React {
+            conversation,
+            back,
+            removed: rng.random_bool(0.4),
+        },
     }
 }
