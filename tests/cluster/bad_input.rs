@@ -48,6 +48,9 @@ async fn bad_frames_are_answered_and_nothing_is_stored() {
     let send = |conversation: &str, text: &str| {
         json!({"id": 5, "send": {"conversation": conversation, "client_id": "k", "text": text}}).to_string()
     };
+    let edit = |seq: u64, text: &str| {
+        json!({"id": 5, "edit": {"conversation": id, "seq": seq, "text": text}}).to_string()
+    };
     for (who, frame, expected) in [
         (Eve, r#"{"id":5,"fly":{}}"#.to_owned(), "unknown_command"),
         (Eve, send(id.as_str(), "I am not a member"), "not_a_member"),
@@ -76,6 +79,34 @@ async fn bad_frames_are_answered_and_nothing_is_stored() {
         (
             Bob,
             format!(r#"{{"id":5,"add":{{"conversation":"{id}","users":["eve"]}}}}"#),
+            "forbidden",
+        ),
+        (Bob, edit(1, "the creation"), "unknown_message"),
+        (Bob, edit(99, "not there"), "unknown_message"),
+        (Bob, edit(1, " "), "invalid"),
+        (Eve, edit(1, "I am not a member"), "not_a_member"),
+        (
+            Bob,
+            format!(r#"{{"id":5,"delete":{{"conversation":"{id}","seq":99}}}}"#),
+            "unknown_message",
+        ),
+        (
+            Bob,
+            format!(r#"{{"id":5,"react":{{"conversation":"{id}","seq":1,"emoji":"a b"}}}}"#),
+            "invalid",
+        ),
+        (
+            Bob,
+            format!(
+                r#"{{"id":5,"send":{{"conversation":"{id}","client_id":"k","text":"x","reply_to":99}}}}"#
+            ),
+            "unknown_message",
+        ),
+        (
+            Bob,
+            format!(
+                r#"{{"id":5,"send":{{"conversation":"{id}","client_id":"k","text":"x","kind":"system"}}}}"#
+            ),
             "forbidden",
         ),
         (

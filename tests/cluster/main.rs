@@ -21,6 +21,7 @@ mod idempotency;
 mod keys;
 mod limits;
 mod load;
+mod messages;
 mod people;
 mod presence;
 mod raw;
