@@ -38,6 +38,7 @@ async fn the_documented_keys_are_there_while_people_talk() {
             (format!("lock:conversation:{{{id}}}"), "string"),
             (format!("seq:{{{id}}}"), "hash"),
             (format!("route:{{{id}}}"), "set"),
+            (format!("recent:{{{id}}}"), "list"),
             ("user:{ann}".into(), "hash"),
             ("user:{bob}".into(), "hash"),
             ("queue:{carol}".into(), "hash"),
@@ -71,6 +72,7 @@ async fn the_documented_keys_are_there_while_people_talk() {
         "away:",
         "code:",
         "quota:",
+        "recent:",
     ] {
         assert!(
             documented.contains(&format!("`{name}{{")),

@@ -33,10 +33,8 @@ fn bodies(entries: &[Arc<Entry>]) -> Vec<Body> {
 
 async fn history(client: &Client, id: &ConversationId) -> Vec<Arc<Entry>> {
     let history = History {
-        conversation: id.clone(),
-        before: None,
         after: Some(0),
-        limit: None,
+        ..History::newest(id.clone())
     };
     client.history(history).await.unwrap().entries
 }

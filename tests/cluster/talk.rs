@@ -73,7 +73,7 @@ async fn members_come_and_go_while_they_are_connected_elsewhere() {
         kind: Kind::Group,
         members: vec![],
         name: Some("club".into()),
-        open: true,
+        open: Some(true),
         client_id: None,
     };
     let id = ann.create(create).await.unwrap().id;

@@ -128,6 +128,10 @@ impl Fnv {
                 let kind = match kind {
                     Kind::Direct => 0,
                     Kind::Group => 1,
+                    Kind::Class => 2,
+                    Kind::Department => 3,
+                    Kind::Club => 4,
+                    Kind::Channel => 5,
                 };
                 self.bytes(&[0, kind, u8::from(*open)]);
                 self.optional(name.as_deref());
@@ -164,18 +168,65 @@ impl Fnv {
                 self.number(*target);
                 self.text(emoji);
             }
-            Body::Joined { users, role } => {
+            Body::Joined { users, role, invite } => {
                 self.bytes(&[2]);
                 self.role(*role);
                 self.number(users.len() as u64);
                 for user in users {
                     self.text(user.as_str());
                 }
+                if let Some(used) = invite {
+                    self.text(used.id.as_str());
+                    self.number(u64::from(used.uses));
+                }
+            }
+            Body::RoleChanged { user, role } => {
+                self.bytes(&[8]);
+                self.role(*role);
+                self.text(user.as_str());
+            }
+            Body::Banned { user, removed } => {
+                self.bytes(&[9, u8::from(*removed)]);
+                self.text(user.as_str());
+            }
+            Body::Unbanned { user } => {
+                self.bytes(&[10]);
+                self.text(user.as_str());
+            }
+            Body::Muted { user, until } => {
+                self.bytes(&[11]);
+                self.text(user.as_str());
+                self.bytes(&until.unwrap_or(0).to_le_bytes());
+            }
+            Body::Unmuted { user } => {
+                self.bytes(&[12]);
+                self.text(user.as_str());
+            }
+            Body::Updated(profile) => {
+                self.bytes(&[13, u8::from(profile.open)]);
+                self.optional(profile.name.as_deref());
+                self.optional(profile.description.as_deref());
+                self.optional(profile.avatar_url.as_deref());
+            }
+            Body::Invited {
+                invite,
+                expires_at,
+                max_uses,
+            } => {
+                self.bytes(&[14]);
+                self.text(invite.as_str());
+                self.bytes(&expires_at.unwrap_or(0).to_le_bytes());
+                self.number(u64::from(max_uses.unwrap_or(0)));
+            }
+            Body::Revoked { invite } => {
+                self.bytes(&[15]);
+                self.text(invite.as_str());
             }
             Body::Left { user } => {
                 self.bytes(&[3]);
                 self.text(user.as_str());
             }
+            Body::Dissolved {} => self.bytes(&[8]),
             Body::Void {} => self.bytes(&[4]),
         }
     }

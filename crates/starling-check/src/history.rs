@@ -289,6 +289,8 @@ pub enum EntryKind {
     Joined,
     /// Somebody is no member from here on.
     Left,
+    /// Somebody's rights, or what the conversation is called, or who may join it, are others from here on.
+    Governed,
     /// A hole was sealed.
     Void,
 }
@@ -300,7 +302,15 @@ impl From<&Body> for EntryKind {
             Body::Message(_) => Self::Message,
             Body::Edited { .. } | Body::Deleted { .. } | Body::Reacted { .. } => Self::Altered,
             Body::Joined { .. } => Self::Joined,
-            Body::Left { .. } => Self::Left,
+            Body::Left { .. } | Body::Banned { removed: true, .. } | Body::Dissolved {} => Self::Left,
+            Body::RoleChanged { .. }
+            | Body::Banned { .. }
+            | Body::Unbanned { .. }
+            | Body::Muted { .. }
+            | Body::Unmuted { .. }
+            | Body::Updated(_)
+            | Body::Invited { .. }
+            | Body::Revoked { .. } => Self::Governed,
             Body::Void {} => Self::Void,
         }
     }

@@ -118,12 +118,23 @@ impl<'a> Members<'a> {
                     self.begin(member.user.as_str(), entry.seq, member.role);
                 }
             }
-            Body::Joined { users, role } => {
+            Body::Joined { users, role, .. } => {
                 for user in users {
                     self.begin(user.as_str(), entry.seq, *role);
                 }
             }
-            Body::Left { user } => {
+            Body::Dissolved {} => {
+                for last in self.0.values_mut().filter_map(|all| all.last_mut()) {
+                    last.until.get_or_insert(entry.seq);
+                }
+            }
+            Body::RoleChanged { user, role } => {
+                let last = self.0.get_mut(user.as_str()).and_then(|all| all.last_mut());
+                if let Some(last) = last.filter(|last| last.until.is_none()) {
+                    last.role = *role;
+                }
+            }
+            Body::Left { user } | Body::Banned { user, removed: true } => {
                 if let Some(last) = self.0.get_mut(user.as_str()).and_then(|all| all.last_mut()) {
                     last.until.get_or_insert(entry.seq);
                 }

@@ -116,8 +116,11 @@ fn line_of(entry: &Entry) -> Option<String> {
             let users: Vec<_> = users.iter().map(UserId::as_str).collect();
             Some(format!("{} {} joined", entry.seq, users.join(", ")))
         }
-        Body::Left { user } => Some(format!("{} {user} left", entry.seq)),
-        Body::Void {} => None,
+        Body::Dissolved {} => Some(format!("{} the conversation was deleted", entry.seq)),
+        body => {
+            let user = body.ends_membership()?;
+            Some(format!("{} {user} left", entry.seq))
+        }
     }
 }
 

@@ -7,10 +7,12 @@ use std::task::{Context, Poll, ready};
 
 use starling_protocol::limits::MAX_FRAME_BYTES;
 use starling_protocol::{
-    self as protocol, AddMembers, AskPresences, AskStatus, ClientFrame, ClientId, Command, ConversationId,
-    ConversationSummary, Conversations, Create, DeleteMessage, Delivered, EditMessage, EntryStatus,
-    ErrorCode, History, HistoryPage, Join, Kind, Leave, List, ListReceipts, Ping, Presence, React, Read,
-    ReceiptsPage, RemoveMember, Reply, Send, Sent, Seq, SetPresence, Typing, UserId,
+    self as protocol, Accept, AddMembers, AskPresences, AskStats, AskStatus, ClientFrame, ClientId, Command,
+    ConversationId, ConversationStats, ConversationSummary, Conversations, Create, DeleteMessage, Delivered,
+    Dissolve, EditMessage, EntryStatus, ErrorCode, Hide, History, HistoryPage, Invite, InviteId, Invited,
+    Invites, Join, Kind, Leave, List, ListInvites, ListReceipts, ListSanctions, Moderate, Mute, Ping,
+    Presence, React, Read, ReceiptsPage, RemoveMember, Reply, Revoke, Role, Sanctions, Send, Sent, Seq,
+    SetPresence, SetRole, Typing, Update, UserId,
 };
 use tokio::sync::{Mutex, mpsc, oneshot};
 
@@ -222,7 +224,7 @@ impl Client {
             kind: Kind::Group,
             members,
             name: None,
-            open: false,
+            open: None,
             client_id: None,
         };
         self.create(create).await
@@ -237,7 +239,7 @@ impl Client {
             kind: Kind::Direct,
             members: vec![other],
             name: None,
-            open: false,
+            open: None,
             client_id: None,
         };
         self.create(create).await
@@ -292,6 +294,142 @@ impl Client {
         .await
     }
 
+    /// Becomes a member by an invite's token.
+    ///
+    /// # Errors
+    /// As for [`Self::create`].
+    pub async fn accept(&self, token: impl Into<String>) -> Result<Sent, Error> {
+        let token = token.into();
+        self.change(Command::Accept(Accept { token })).await
+    }
+
+    /// Gives a member another role, under a new client id: a retry does not undo what others have done since.
+    ///
+    /// # Errors
+    /// Like [`Self::send_with`].
+    pub async fn set_role(
+        &self,
+        conversation: &ConversationId,
+        user: UserId,
+        role: Role,
+    ) -> Result<Sent, Error> {
+        self.change(Command::Role(SetRole {
+            conversation: conversation.clone(),
+            user,
+            role,
+            client_id: Some(new_client_id()?),
+            retry: false,
+        }))
+        .await
+    }
+
+    /// Bans a user, and ends his membership if he has one. Under a new client id, like [`Self::set_role`].
+    ///
+    /// # Errors
+    /// Like [`Self::send_with`].
+    pub async fn ban(&self, conversation: &ConversationId, user: UserId) -> Result<Sent, Error> {
+        self.change(Command::Ban(moderate(conversation, user)?)).await
+    }
+
+    /// Lifts a ban. Like [`Self::ban`].
+    ///
+    /// # Errors
+    /// Like [`Self::send_with`].
+    pub async fn unban(&self, conversation: &ConversationId, user: UserId) -> Result<Sent, Error> {
+        self.change(Command::Unban(moderate(conversation, user)?)).await
+    }
+
+    /// Keeps a member from speaking, until a time in milliseconds since the Unix epoch or until it is lifted. Like
+    /// [`Self::ban`].
+    ///
+    /// # Errors
+    /// Like [`Self::send_with`].
+    pub async fn mute(
+        &self,
+        conversation: &ConversationId,
+        user: UserId,
+        until: Option<i64>,
+    ) -> Result<Sent, Error> {
+        self.change(Command::Mute(Mute {
+            conversation: conversation.clone(),
+            user,
+            until,
+            client_id: Some(new_client_id()?),
+            retry: false,
+        }))
+        .await
+    }
+
+    /// Lets a member speak again. Like [`Self::ban`].
+    ///
+    /// # Errors
+    /// Like [`Self::send_with`].
+    pub async fn unmute(&self, conversation: &ConversationId, user: UserId) -> Result<Sent, Error> {
+        self.change(Command::Unmute(moderate(conversation, user)?)).await
+    }
+
+    /// A page of those who are banned or muted.
+    ///
+    /// # Errors
+    /// As for [`Self::create`].
+    pub async fn sanctions(&self, ask: ListSanctions) -> Result<Sanctions, Error> {
+        match self.request(Command::Sanctions(ask)).await? {
+            Reply::Sanctions(page) => Ok(page),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Changes what a conversation is called, and who may join it. Gets a client id if it has none.
+    ///
+    /// # Errors
+    /// Like [`Self::send_with`].
+    pub async fn update(&self, mut update: Update) -> Result<Sent, Error> {
+        if update.client_id.is_none() {
+            update.client_id = Some(new_client_id()?);
+        }
+        self.change(Command::Update(update)).await
+    }
+
+    /// Makes an invite. Gets a client id if it has none, so that a retry makes no second one; but where the first
+    /// answer was lost, so is the token: then revoke it and make another.
+    ///
+    /// # Errors
+    /// Like [`Self::send_with`].
+    pub async fn invite(&self, mut invite: Invite) -> Result<Invited, Error> {
+        if invite.client_id.is_none() {
+            invite.client_id = Some(new_client_id()?);
+        }
+        match self.request(Command::Invite(invite)).await? {
+            Reply::Invited(invited) => Ok(invited),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// The invites of a conversation that are in force.
+    ///
+    /// # Errors
+    /// As for [`Self::create`].
+    pub async fn invites(&self, conversation: &ConversationId) -> Result<Invites, Error> {
+        let conversation = conversation.clone();
+        match self
+            .request(Command::Invites(ListInvites { conversation }))
+            .await?
+        {
+            Reply::Invites(invites) => Ok(invites),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Ends an invite for good.
+    ///
+    /// # Errors
+    /// As for [`Self::create`].
+    pub async fn revoke(&self, conversation: &ConversationId, invite: InviteId) -> Result<Sent, Error> {
+        let conversation = conversation.clone();
+        self.change(Command::Revoke(Revoke { conversation, invite }))
+            .await
+    }
+
     /// A page of a conversation's log, apart from the stream of events.
     ///
     /// # Errors
@@ -299,6 +437,47 @@ impl Client {
     pub async fn history(&self, history: History) -> Result<HistoryPage, Error> {
         match self.request(Command::History(history)).await? {
             Reply::History(page) => Ok(page),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Takes a conversation off this user's list until something new is said in it.
+    ///
+    /// # Errors
+    /// As for [`Self::create`].
+    pub async fn hide(&self, conversation: &ConversationId) -> Result<(), Error> {
+        let conversation = conversation.clone();
+        match self.request(Command::Hide(Hide { conversation })).await? {
+            Reply::Done {} => Ok(()),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Deletes a conversation for all. If the answer to the first attempt was lost, a retry may be refused with
+    /// `conversation_deleted`: then it is done.
+    ///
+    /// # Errors
+    /// As for [`Self::create`].
+    pub async fn dissolve(&self, conversation: &ConversationId) -> Result<Sent, Error> {
+        let conversation = conversation.clone();
+        self.change(Command::Dissolve(Dissolve { conversation })).await
+    }
+
+    /// How much was said in a conversation, by how many, and when.
+    ///
+    /// # Errors
+    /// As for [`Self::create`].
+    pub async fn conversation_stats(
+        &self,
+        conversation: &ConversationId,
+        days: Option<u32>,
+    ) -> Result<ConversationStats, Error> {
+        let conversation = conversation.clone();
+        match self
+            .request(Command::Stats(AskStats { conversation, days }))
+            .await?
+        {
+            Reply::Stats(stats) => Ok(stats),
             other => Err(unexpected(&other)),
         }
     }
@@ -558,6 +737,16 @@ impl Future for Outcome {
 /// None in practice: the id that is made is a valid one.
 fn new_send(conversation: &ConversationId, text: String) -> Result<Send, Error> {
     Ok(Send::text(conversation.clone(), new_client_id()?, text))
+}
+
+/// A ban, or the end of one or of a mute, under a new client id.
+fn moderate(conversation: &ConversationId, user: UserId) -> Result<Moderate, Error> {
+    Ok(Moderate {
+        conversation: conversation.clone(),
+        user,
+        client_id: Some(new_client_id()?),
+        retry: false,
+    })
 }
 
 /// A client id that nobody else has.

@@ -170,10 +170,9 @@ impl Session {
         {
             self.filling += 1;
             let history = History {
-                conversation: conversation.clone(),
-                before: None,
                 after: Some(streams.cursor(&conversation)),
                 limit: Some(FILL_LIMIT),
+                ..History::newest(conversation.clone())
             };
             self.send(new_id(), Command::History(history), Asked::Fill(conversation));
         }

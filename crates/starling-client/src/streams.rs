@@ -157,7 +157,7 @@ impl Streams {
         let stream = self.by_id.get_mut(id)?;
         match error.code {
             // Read what this user may still read: it ends with the removal.
-            ErrorCode::NotAMember | ErrorCode::UnknownConversation => {
+            ErrorCode::NotAMember | ErrorCode::UnknownConversation | ErrorCode::ConversationDeleted => {
                 stream.fill(id.clone(), Filling::ToEnd, &self.counters)
             }
             // `cursor_ahead` too: a store that has just failed over may have to catch up with what we have seen.
@@ -212,7 +212,10 @@ impl Streams {
             .get_mut(id)
             .filter(|stream| stream.filling != Filling::No)?;
         match error.code {
-            ErrorCode::NotAMember | ErrorCode::UnknownConversation | ErrorCode::Forbidden => {
+            ErrorCode::NotAMember
+            | ErrorCode::UnknownConversation
+            | ErrorCode::ConversationDeleted
+            | ErrorCode::Forbidden => {
                 stream.held.clear();
                 stream.seen = stream.cursor;
                 stream.filling = Filling::No;
@@ -309,7 +312,7 @@ fn sync_of<'a>(streams: impl Iterator<Item = (&'a ConversationId, &'a Stream)>) 
 /// What an entry makes of this user's membership.
 fn change_of(body: &Body, me: &UserId) -> Option<Membership> {
     match body {
-        Body::Left { user } if user == me => Some(Membership::Former),
+        body if body.ends_membership_of(me) => Some(Membership::Former),
         Body::Joined { users, .. } if users.contains(me) => Some(Membership::Member),
         Body::Created { members, .. } if members.iter().any(|member| member.user == *me) => {
             Some(Membership::Member)
@@ -361,12 +364,15 @@ mod tests {
                 id: id(conversation),
                 kind: Kind::Group,
                 name: None,
+                description: None,
+                avatar_url: None,
                 open: false,
                 role: Role::Member,
                 head: cursor,
                 delivered: 0,
                 read: 0,
                 unread: 0,
+                hidden: false,
                 last: None,
             },
         }
@@ -591,6 +597,7 @@ mod tests {
         let joined = Body::Joined {
             users: vec![UserId::new("me").unwrap()],
             role: Role::Member,
+            invite: None,
         };
         live.streams.start(state("c", 2), &mut live.out);
         live.streams.entry(entry_of("c", 3, joined), &mut live.out);

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use starling_protocol::{
-    CloseCode, Command, ConversationId, ConversationSummary, Error, ErrorCode, Member, Reply, UserId,
+    CloseCode, Command, ConversationId, ConversationSummary, Error, ErrorCode, Member, MessagesPage,
+    MessagesWanted, Reply, UserId,
 };
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
@@ -17,7 +18,7 @@ use crate::node_message::NodeMessage;
 use crate::people::{self, People};
 use crate::ports::{BusEvent, Incarnation, Ports, SignInId, Unavailable};
 use crate::registration::Registration;
-use crate::session::{Session, execute};
+use crate::session::{self, Session, execute};
 use crate::shared::Shared;
 use crate::{Outbox, Settings, attempts, audit, presence, receipts, standing, typing};
 
@@ -156,6 +157,19 @@ impl Engine {
         let seen = standing::look(ports, id, user).await?;
         let summary = standing::summary_of(ports, seen).await?;
         Ok((summary, standing::members(ports, id).await?))
+    }
+
+    /// A page of a conversation's messages, counted from the newest, as far as the user may see them.
+    ///
+    /// # Errors
+    /// `invalid`, `unknown_conversation`, `not_a_member`, `unavailable`.
+    pub async fn messages(
+        &self,
+        user: &UserId,
+        id: &ConversationId,
+        wanted: &MessagesWanted,
+    ) -> Result<MessagesPage, Error> {
+        session::messages(&self.shared, user, id, wanted).await
     }
 
     /// Makes the user on first sight. Best effort: nothing depends on it.

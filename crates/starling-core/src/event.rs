@@ -4,8 +4,8 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use starling_protocol::{
-    Codec, ConversationState, Encoded, Entry, Error, Event, Presence, Ready, ReceiptsChange, Reply,
-    ServerFrame, TypingChange,
+    Codec, ConversationState, ConversationSummary, Encoded, Entry, Error, Event, Presence, Ready,
+    ReceiptsChange, Reply, ServerFrame, TypingChange,
 };
 
 /// A server frame with its encodings. Cheap to share; the bytes are made by whoever needs them first.
@@ -114,7 +114,19 @@ impl SharedFrame {
             ServerFrame::Reply {
                 result: Ok(Reply::Conversations(page)),
                 ..
-            } => OVERHEAD + page.conversations.len() * 2 * OVERHEAD,
+            } => {
+                let weights = page.conversations.iter().map(summary_weight);
+                OVERHEAD + weights.map(|weight| OVERHEAD + weight).sum::<usize>()
+            }
+            ServerFrame::Event(Event::Conversation(state)) => OVERHEAD + summary_weight(&state.conversation),
+            ServerFrame::Reply {
+                result: Ok(Reply::Invites(found)),
+                ..
+            } => OVERHEAD + found.invites.len() * OVERHEAD,
+            ServerFrame::Reply {
+                result: Ok(Reply::Sanctions(page)),
+                ..
+            } => OVERHEAD + page.users.len() * OVERHEAD,
             ServerFrame::Event(Event::Receipts(change)) => OVERHEAD + change.members.len() * RECEIPT,
             ServerFrame::Reply {
                 result: Ok(Reply::Receipts(page)),
@@ -144,9 +156,36 @@ pub(crate) fn entry_weight(entry: &Entry) -> usize {
         Body::Reacted { emoji, .. } => emoji.len(),
         Body::Created { members, .. } => members.iter().map(|member| member.user.as_str().len() + 32).sum(),
         Body::Joined { users, .. } => users.iter().map(|user| user.as_str().len() + 4).sum(),
-        Body::Left { user } => user.as_str().len(),
-        Body::Deleted { .. } | Body::Void {} => 0,
+        Body::Left { user }
+        | Body::RoleChanged { user, .. }
+        | Body::Banned { user, .. }
+        | Body::Unbanned { user }
+        | Body::Muted { user, .. }
+        | Body::Unmuted { user } => user.as_str().len(),
+        Body::Updated(profile) => profile_weight(
+            profile.name.as_ref(),
+            profile.description.as_ref(),
+            profile.avatar_url.as_ref(),
+        ),
+        Body::Invited { .. } | Body::Revoked { .. } => 64,
+        Body::Deleted { .. } | Body::Dissolved {} | Body::Void {} => 0,
     }
+}
+
+/// Bytes of what a conversation is called.
+fn profile_weight(name: Option<&String>, description: Option<&String>, avatar_url: Option<&String>) -> usize {
+    let texts = [name, description, avatar_url];
+    texts.into_iter().flatten().map(String::len).sum()
+}
+
+/// Bytes of a conversation's variable part, as a member sees it.
+pub(crate) fn summary_weight(summary: &ConversationSummary) -> usize {
+    let profile = profile_weight(
+        summary.name.as_ref(),
+        summary.description.as_ref(),
+        summary.avatar_url.as_ref(),
+    );
+    profile + summary.last.as_ref().map_or(0, |last| entry_weight(last))
 }
 
 fn state_weight(entry: &Entry) -> usize {

@@ -22,6 +22,7 @@ pub mod ports;
 mod presence;
 mod rate;
 mod receipts;
+mod recent;
 mod registration;
 mod sequencer;
 mod session;

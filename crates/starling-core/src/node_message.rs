@@ -41,7 +41,56 @@ impl NodeMessage {
         rmp_serde::to_vec_named(self).unwrap_or_default().into()
     }
 
+    /// What [`NodeMessage::encode`] makes of entries, before the entries and each of them.
+    pub(crate) fn entries_in_parts(entries: &[Arc<Entry>]) -> (Bytes, Vec<Bytes>) {
+        let mut head = b"\x81\xa7Entries".to_vec();
+        match u16::try_from(entries.len()) {
+            Ok(count @ 0..16) => head.push(0x90 | count as u8),
+            count => {
+                head.push(0xdc);
+                // A batch is far smaller.
+                head.extend(count.unwrap_or(u16::MAX).to_be_bytes());
+            }
+        }
+        let each = entries
+            .iter()
+            .map(|entry| rmp_serde::to_vec_named(entry).unwrap_or_default().into());
+        (head.into(), each.collect())
+    }
+
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         rmp_serde::from_slice(bytes).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use starling_protocol::{Body, Content};
+
+    use super::*;
+
+    #[test]
+    fn entries_in_parts_are_the_message() {
+        for count in [1, 15, 16, 256] {
+            let entries: Vec<_> = (1..=count)
+                .map(|seq| {
+                    Arc::new(Entry {
+                        conversation: ConversationId::new("c").unwrap(),
+                        seq,
+                        sender: UserId::new("ann").ok(),
+                        client_id: None,
+                        lamport: seq,
+                        at: 0,
+                        messages: seq,
+                        membership: 1,
+                        body: Body::Message(Content::text("x")),
+                        state: None,
+                    })
+                })
+                .collect();
+            let (head, each) = NodeMessage::entries_in_parts(&entries);
+            let whole: Vec<u8> = std::iter::once(&head).chain(&each).flatten().copied().collect();
+            assert_eq!(whole, NodeMessage::Entries(entries).encode());
+        }
     }
 }

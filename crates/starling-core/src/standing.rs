@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use starling_protocol::{
-    Body, ConversationId, ConversationSummary, Entry, Error, ErrorCode, Kind, Member, Role, Seq, UserId,
+    Body, ConversationId, ConversationSummary, Entry, Error, ErrorCode, Member, Role, Seq, UserId,
 };
 
 use crate::ports::{ConversationRecord, MemberRecord, Ports, Unavailable};
-use crate::sequencer::read_range;
+use crate::sequencer::{deleted, read_range};
 
 /// A user's relation to a conversation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub(crate) enum Standing {
 pub(crate) struct MemberMarks {
     pub(crate) delivered: Seq,
     pub(crate) read: Seq,
+    /// See [`MemberRecord::hidden`].
+    pub(crate) hidden: Option<u64>,
 }
 
 impl From<&MemberRecord> for MemberMarks {
@@ -38,6 +40,7 @@ impl From<&MemberRecord> for MemberMarks {
         Self {
             delivered: member.delivered,
             read: member.read,
+            hidden: member.hidden,
         }
     }
 }
@@ -78,11 +81,22 @@ pub(crate) async fn look(ports: &Ports, id: &ConversationId, user: &UserId) -> R
         Some(member) => (standing_of(&member), member.changed),
         None => (Standing::Stranger, 0),
     };
+    // Nothing follows what deletes a conversation.
+    if head.body == (Body::Dissolved {}) {
+        return Err(deleted());
+    }
     let mut record = record;
     if head.membership > applied {
         for entry in read_range(ports, id, applied, head.membership).await? {
             if let (1, None, Some(first)) = (entry.seq, &record, record_of(&entry)) {
                 record = Some(first);
+            }
+            if let (Some(record), Body::Updated(profile)) = (&mut record, &entry.body)
+                && entry.seq > record.updated
+            {
+                let profile = profile.clone();
+                (record.name, record.description) = (profile.name, profile.description);
+                (record.avatar_url, record.open) = (profile.avatar_url, profile.open);
             }
             if entry.seq > changed {
                 fold(&mut standing, &entry, user);
@@ -115,10 +129,14 @@ fn record_of(entry: &Entry) -> Option<ConversationRecord> {
         id: entry.conversation.clone(),
         kind: *kind,
         name: name.clone(),
+        description: None,
+        avatar_url: None,
         open: *open,
+        updated: entry.seq,
         created_by: sender.clone(),
         created_at: entry.at,
         applied: 0,
+        dissolved: None,
     })
 }
 
@@ -128,8 +146,17 @@ fn fold(standing: &mut Standing, entry: &Entry, user: &UserId) {
             .iter()
             .find(|member| member.user == *user)
             .map(|member| member.role),
-        Body::Joined { users, role } if users.contains(user) => Some(*role),
-        Body::Left { user: left } if left == user => {
+        Body::Joined { users, role, .. } if users.contains(user) => Some(*role),
+        Body::RoleChanged {
+            user: changed,
+            role: to,
+        } if changed == user => {
+            if let Standing::Member { role, .. } = standing {
+                *role = *to;
+            }
+            None
+        }
+        body if body.ends_membership() == Some(user) => {
             *standing = Standing::Former { left: entry.seq };
             None
         }
@@ -141,6 +168,7 @@ fn fold(standing: &mut Standing, entry: &Entry, user: &UserId) {
             marks: MemberMarks {
                 delivered: entry.seq - 1,
                 read: entry.seq - 1,
+                hidden: None,
             },
             since: entry.seq,
         };
@@ -187,6 +215,9 @@ pub(crate) async fn list(ports: &Ports, memberships: &[MemberRecord]) -> Result<
     let listed = memberships.iter().filter_map(|member| {
         let record = records.remove(&member.conversation)?;
         let head = heads.remove(&member.conversation)?;
+        if head.body == (Body::Dissolved {}) {
+            return None;
+        }
         let seen = messages.get(&member.conversation).copied().unwrap_or(0);
         Some(Listed {
             summary: summary(&record, member.role, member.into(), head, seen),
@@ -208,12 +239,15 @@ pub(crate) fn summary(
         id: record.id.clone(),
         kind: record.kind,
         name: record.name.clone(),
+        description: record.description.clone(),
+        avatar_url: record.avatar_url.clone(),
         open: record.open,
         role,
         head: head.seq,
         delivered: marks.delivered,
         read: marks.read,
         unread: head.messages.saturating_sub(seen),
+        hidden: marks.hidden.is_some_and(|hidden| head.messages <= hidden),
         last: Some(head),
     }
 }
@@ -252,7 +286,7 @@ pub(crate) async fn members(ports: &Ports, id: &ConversationId) -> Result<Vec<Me
 /// The id of the one direct conversation of two people, whoever opens it.
 pub(crate) fn direct_id(a: &UserId, b: &UserId) -> ConversationId {
     let (first, second) = if a <= b { (a, b) } else { (b, a) };
-    derived_id(Kind::Direct, first.as_str(), second.as_str())
+    derived_id("d", first.as_str(), second.as_str())
 }
 
 /// Whether this is the id of a direct conversation.
@@ -262,15 +296,11 @@ pub(crate) fn is_direct(id: &ConversationId) -> bool {
 
 /// The id of the conversation that a creator's request made, however often it is sent.
 pub(crate) fn group_id(creator: &UserId, client_id: &str) -> ConversationId {
-    derived_id(Kind::Group, creator.as_str(), client_id)
+    derived_id("g", creator.as_str(), client_id)
 }
 
-fn derived_id(kind: Kind, first: &str, second: &str) -> ConversationId {
+fn derived_id(prefix: &str, first: &str, second: &str) -> ConversationId {
     use sha2::{Digest, Sha256};
-    let prefix = match kind {
-        Kind::Direct => "d",
-        Kind::Group => "g",
-    };
     let mut hash = Sha256::new();
     // Neither id holds control characters, so a NUL keeps them apart.
     for part in [prefix, "\0", first, "\0", second] {

@@ -147,9 +147,9 @@ impl Typists {
         }
         for entry in entries {
             let typist = match &entry.body {
-                Body::Left { user } => Some(user),
+                Body::Muted { user, .. } => Some(user),
                 body if body.is_message() => entry.sender.as_ref(),
-                _ => None,
+                body => body.ends_membership(),
             };
             if let Some(user) = typist {
                 self.ended(shared, &entry.conversation, user);

@@ -16,6 +16,7 @@ use crate::contacts::PairDocument;
 use crate::directory::{ConversationDocument, MemberDocument, UserDocument};
 use crate::entry_document::StoredEntry;
 use crate::error::describe;
+use crate::governance::{InviteDocument, SanctionDocument};
 use crate::indexes::create_indexes;
 use crate::sign_ins::SignInDocument;
 use crate::{MongoError, MongoSettings};
@@ -45,6 +46,8 @@ pub struct Mongo {
     pub(crate) raw_entries: Collection<RawDocumentBuf>,
     pub(crate) conversations: Collection<ConversationDocument>,
     pub(crate) members: Collection<MemberDocument>,
+    pub(crate) sanctions: Collection<SanctionDocument>,
+    pub(crate) invites: Collection<InviteDocument>,
     pub(crate) users: Collection<UserDocument>,
     pub(crate) phones: Collection<PhoneDocument>,
     pub(crate) sign_ins: Collection<SignInDocument>,
@@ -77,6 +80,8 @@ impl Mongo {
             raw_entries: database.collection("entries"),
             conversations: database.collection("conversations"),
             members: database.collection("members"),
+            sanctions: database.collection("sanctions"),
+            invites: database.collection("invites"),
             users: database.collection("users"),
             phones: database.collection("phones"),
             sign_ins: database.collection("sign_ins"),

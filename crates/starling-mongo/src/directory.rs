@@ -6,13 +6,16 @@ use futures::TryStreamExt;
 use mongodb::error::{Error, ErrorKind, WriteFailure};
 use mongodb::options::{Hint, ReadConcern};
 use serde::{Deserialize, Serialize};
-use starling_core::ports::{ConversationRecord, Directory, Effect, MarksRaised, MemberRecord, Unavailable};
+use starling_core::ports::{
+    ConversationRecord, Directory, Effect, InviteRecord, MarksRaised, MemberRecord, SanctionRecord,
+    Unavailable,
+};
 use starling_protocol::{ConversationId, Kind, Role, Seq, UserId};
 
 use crate::Mongo;
 use crate::call::call_or_unavailable;
 use crate::effects;
-use crate::indexes::{CONVERSATION_USER, USER_PRESENT};
+use crate::indexes::{CONVERSATION_USER, USABLE, USER_PRESENT};
 
 /// A conversation, as stored.
 #[derive(Debug, Serialize, Deserialize)]
@@ -22,10 +25,19 @@ pub(crate) struct ConversationDocument {
     kind: Kind,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    avatar_url: Option<String>,
     open: bool,
+    /// Absent in records of before it could change.
+    #[serde(default)]
+    updated: u64,
     created_by: UserId,
     created_at: i64,
     applied: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    dissolved: Option<u64>,
 }
 
 impl From<ConversationDocument> for ConversationRecord {
@@ -34,10 +46,14 @@ impl From<ConversationDocument> for ConversationRecord {
             id: stored.id,
             kind: stored.kind,
             name: stored.name,
+            description: stored.description,
+            avatar_url: stored.avatar_url,
             open: stored.open,
+            updated: stored.updated,
             created_by: stored.created_by,
             created_at: stored.created_at,
             applied: stored.applied,
+            dissolved: stored.dissolved,
         }
     }
 }
@@ -48,12 +64,17 @@ pub(crate) struct MemberDocument {
     conversation: ConversationId,
     pub(crate) user: UserId,
     role: Role,
+    /// Absent in records of before roles could change: the role came with the membership.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    role_changed: Option<u64>,
     changed: u64,
     left: u64,
     delivered: u64,
     /// Absent in records of before there were such marks: what was delivered counted as read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     read: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    hidden: Option<u64>,
 }
 
 impl From<MemberDocument> for MemberRecord {
@@ -62,10 +83,12 @@ impl From<MemberDocument> for MemberRecord {
             conversation: stored.conversation,
             user: stored.user,
             role: stored.role,
+            role_changed: stored.role_changed.unwrap_or(stored.changed),
             changed: stored.changed,
             left: (stored.left != 0).then_some(stored.left),
             delivered: stored.delivered,
             read: stored.read.unwrap_or(stored.delivered),
+            hidden: stored.hidden,
         }
     }
 }
@@ -211,6 +234,33 @@ impl Directory for Mongo {
         .await
     }
 
+    async fn sanctions(&self, conversation: &ConversationId) -> Result<Vec<SanctionRecord>, Unavailable> {
+        call_or_unavailable("sanctions", self.settings.read_timeout, async {
+            let cursor = self
+                .sanctions
+                .find(doc! { "conversation": conversation.as_str() })
+                .hint(Hint::Name(CONVERSATION_USER.to_owned()))
+                .batch_size(BATCH)
+                .await?;
+            Ok(cursor.map_ok(SanctionRecord::from).try_collect().await?)
+        })
+        .await
+    }
+
+    async fn invites(&self, conversation: &ConversationId) -> Result<Vec<InviteRecord>, Unavailable> {
+        call_or_unavailable("invites", self.settings.read_timeout, async {
+            let cursor = self
+                .invites
+                .find(doc! { "conversation": conversation.as_str(), "usable": true })
+                .sort(doc! { "_id": 1 })
+                .hint(Hint::Name(USABLE.to_owned()))
+                .batch_size(BATCH)
+                .await?;
+            Ok(cursor.map_ok(InviteRecord::from).try_collect().await?)
+        })
+        .await
+    }
+
     async fn memberships(
         &self,
         user: &UserId,
@@ -268,6 +318,25 @@ impl Directory for Mongo {
         }
         let work = effects::raise_marks(self, marks);
         call_or_unavailable("raise_marks", self.settings.write_timeout, work).await
+    }
+
+    async fn hide(
+        &self,
+        conversation: &ConversationId,
+        user: &UserId,
+        messages: u64,
+    ) -> Result<(), Unavailable> {
+        let work = effects::hide(self, conversation, user, messages);
+        call_or_unavailable("hide", self.settings.write_timeout, work).await
+    }
+
+    async fn count_members(&self, conversation: &ConversationId) -> Result<u64, Unavailable> {
+        call_or_unavailable("count_members", self.settings.read_timeout, async {
+            let filter = doc! { "conversation": conversation.as_str(), "left": 0_i64 };
+            let hint = Hint::Name(CONVERSATION_USER.to_owned());
+            Ok(self.members.count_documents(filter).hint(hint).await?)
+        })
+        .await
     }
 
     /// Reads first: users connect far more often than they are new or renamed, and a read is cheaper than a write

@@ -19,6 +19,8 @@ use starling_protocol::{ConversationId, Role, Seq, UserId};
 use crate::Mongo;
 use crate::call::CallError;
 use crate::contacts;
+use crate::dissolution::Dissolution;
+use crate::governance;
 use crate::indexes::CONVERSATION_SEQ;
 use crate::message_state::{Altering, Edits, blank, deleted_among};
 
@@ -27,13 +29,17 @@ const STATEMENTS: usize = 1_000;
 /// Alterations in one command: the same with texts at their longest.
 const ALTERATIONS: usize = 256;
 
-/// Carries effects out: conversations first, then members in the order given, then who meets whom. Effects on different records do not
-/// depend on each other, so two commands do where the order of all would take one for every change of collection.
+/// Carries effects out: conversations first, then members in the order given, what governs them, and who meets whom.
+/// Effects on different records do not depend on each other, so a command for each collection does where the order of
+/// all would take one for every change of collection.
 pub(crate) async fn apply(mongo: &Mongo, effects: &[Effect]) -> Result<(), CallError> {
     let mut conversations = Vec::new();
     let mut members = Vec::new();
+    let mut sanctions = Vec::new();
+    let mut invites = Vec::new();
     let mut meetings = Vec::new();
     let mut messages = Vec::new();
+    let mut dissolutions = Vec::new();
     for effect in effects {
         match effect {
             Effect::CreateConversation(record) => conversations.push(create_conversation(record)?),
@@ -44,6 +50,32 @@ pub(crate) async fn apply(mongo: &Mongo, effects: &[Effect]) -> Result<(), CallE
                 seq,
             } => {
                 members.push(set_member(conversation, user, *role, *seq)?);
+            }
+            Effect::SetRole {
+                conversation,
+                user,
+                role,
+                seq,
+            } => members.push(set_role(conversation, user, *role, *seq)?),
+            Effect::Sanction {
+                conversation,
+                user,
+                sanction,
+                seq,
+            } => sanctions.push(governance::sanction(conversation, user, *sanction, number(*seq)?)),
+            Effect::SetProfile {
+                conversation,
+                profile,
+                seq,
+            } => conversations.push(governance::set_profile(conversation, profile, number(*seq)?)),
+            Effect::MakeInvite(record) => {
+                invites.push(governance::make_invite(record, number(record.changed)?));
+            }
+            Effect::UseInvite { invite, uses, seq } => {
+                invites.push(governance::use_invite(invite, *uses, number(*seq)?));
+            }
+            Effect::RevokeInvite { invite, seq } => {
+                invites.push(governance::revoke_invite(invite, number(*seq)?));
             }
             Effect::Meet {
                 conversation,
@@ -65,6 +97,17 @@ pub(crate) async fn apply(mongo: &Mongo, effects: &[Effect]) -> Result<(), CallE
                 at: *at,
                 alteration,
             }),
+            Effect::Dissolve {
+                conversation,
+                seq,
+                by,
+                at,
+            } => dissolutions.push(Dissolution {
+                conversation,
+                seq: number(*seq)?,
+                by,
+                at: *at,
+            }),
             Effect::EndMember {
                 conversation,
                 user,
@@ -74,6 +117,8 @@ pub(crate) async fn apply(mongo: &Mongo, effects: &[Effect]) -> Result<(), CallE
     }
     update(mongo, "conversations", conversations).await?;
     update(mongo, "members", members).await?;
+    update(mongo, "sanctions", sanctions).await?;
+    update(mongo, "invites", invites).await?;
     // Who is present depends on what was carried out before.
     for (conversation, users, at) in meetings {
         let pairs = contacts::meet(mongo, conversation, users, at).await?;
@@ -82,7 +127,24 @@ pub(crate) async fn apply(mongo: &Mongo, effects: &[Effect]) -> Result<(), CallE
     for chunk in messages.chunks(ALTERATIONS) {
         alter(mongo, chunk).await?;
     }
+    for dissolution in dissolutions {
+        dissolution.carry_out(mongo).await?;
+    }
     Ok(())
+}
+
+/// Takes a conversation off a member's list.
+pub(crate) async fn hide(
+    mongo: &Mongo,
+    conversation: &ConversationId,
+    user: &UserId,
+    messages: u64,
+) -> Result<(), CallError> {
+    let statement = doc! {
+        "q": { "conversation": conversation.as_str(), "user": user.as_str(), "left": 0_i64 },
+        "u": { "$max": { "hidden": number(messages)? } },
+    };
+    update(mongo, "members", vec![statement]).await
 }
 
 /// Alters messages. Then takes the text out of whatever edited those of them that are deleted: of edits that were
@@ -148,12 +210,20 @@ fn create_conversation(record: &ConversationRecord) -> Result<Document, CallErro
     let mut fields = doc! {
         "kind": constant(&record.kind)?,
         "open": record.open,
+        "updated": number(record.updated)?,
         "created_by": record.created_by.as_str(),
         "created_at": record.created_at,
         "applied": number(record.applied)?,
     };
-    if let Some(name) = &record.name {
-        fields.insert("name", name);
+    let texts = [
+        ("name", &record.name),
+        ("description", &record.description),
+        ("avatar_url", &record.avatar_url),
+    ];
+    for (field, text) in texts {
+        if let Some(text) = text {
+            fields.insert(field, text);
+        }
     }
     Ok(doc! { "q": { "_id": record.id.as_str() }, "u": { "$setOnInsert": fields }, "upsert": true })
 }
@@ -165,9 +235,12 @@ fn set_member(
     seq: Seq,
 ) -> Result<Document, CallError> {
     let owed_from = number(seq.saturating_sub(1))?;
+    let at = number(seq)?;
     let change = doc! {
-        "role": constant(&role)?,
+        "role": { "$cond": [is_older(role_changed(), at), constant(&role)?, "$role"] },
+        "role_changed": { "$max": [role_changed(), at] },
         "left": 0_i64,
+        "hidden": Bson::Null,
         "delivered": { "$max": ["$delivered", owed_from] },
         "read": { "$max": [{ "$ifNull": ["$read", "$delivered"] }, owed_from] },
     };
@@ -178,11 +251,41 @@ fn set_member(
 fn end_member(conversation: &ConversationId, user: &UserId, seq: Seq) -> Result<Document, CallError> {
     let change = doc! {
         "role": { "$ifNull": ["$role", constant(&Role::Member)?] },
+        "role_changed": role_changed(),
         "left": number(seq)?,
         "delivered": { "$ifNull": ["$delivered", 0_i64] },
         "read": { "$ifNull": ["$read", { "$ifNull": ["$delivered", 0_i64] }] },
     };
     guarded(conversation, user, seq, change)
+}
+
+/// Where there is no record yet, none is made: it would be that of a membership that nobody has begun.
+fn set_role(
+    conversation: &ConversationId,
+    user: &UserId,
+    role: Role,
+    seq: Seq,
+) -> Result<Document, CallError> {
+    let seq = number(seq)?;
+    let change = doc! { "role": constant(&role)?, "role_changed": seq };
+    let changed = doc! { "$mergeObjects": ["$$ROOT", change] };
+    Ok(doc! {
+        "q": { "conversation": conversation.as_str(), "user": user.as_str() },
+        "u": [{ "$replaceWith": { "$cond": [is_older(role_changed(), seq), changed, "$$ROOT"] } }],
+    })
+}
+
+/// In records of before roles could change, the role came with the membership.
+fn role_changed() -> Document {
+    doc! { "$ifNull": ["$role_changed", { "$ifNull": ["$changed", 0_i64] }] }
+}
+
+/// Whether what was changed at `changed` is older than what the entry at `seq` makes of it.
+pub(crate) fn is_older(changed: Document, seq: i64) -> Document {
+    if planted(defect::EFFECTS_UNGUARDED) {
+        return doc! { "$literal": true };
+    }
+    doc! { "$lt": [changed, seq] }
 }
 
 fn guarded(
@@ -193,10 +296,7 @@ fn guarded(
 ) -> Result<Document, CallError> {
     let seq = number(seq)?;
     change.insert("changed", seq);
-    let mut is_older = doc! { "$lt": [{ "$ifNull": ["$changed", 0_i64] }, seq] };
-    if planted(defect::EFFECTS_UNGUARDED) {
-        is_older = doc! { "$literal": true };
-    }
+    let is_older = is_older(doc! { "$ifNull": ["$changed", 0_i64] }, seq);
     let changed = doc! { "$mergeObjects": ["$$ROOT", change] };
     Ok(doc! {
         "q": { "conversation": conversation.as_str(), "user": user.as_str() },
@@ -265,7 +365,7 @@ async fn run(mongo: &Mongo, command: Document) -> Result<(), UpdateError> {
     }
 }
 
-fn number(seq: Seq) -> Result<i64, CallError> {
+pub(crate) fn number(seq: Seq) -> Result<i64, CallError> {
     i64::try_from(seq).map_err(|_| CallError::Reply(format!("the number {seq} cannot be stored")))
 }
 

@@ -82,7 +82,7 @@ impl From<StoredEntry> for Entry {
 #[cfg(test)]
 mod tests {
     use bson::{Bson, Document, doc};
-    use starling_protocol::{Content, Kind, Member, Role};
+    use starling_protocol::{Content, InviteId, InviteUse, Kind, Member, Profile, Role};
 
     use super::*;
 
@@ -159,8 +159,73 @@ mod tests {
             Body::Joined {
                 users: vec![user("bob"), user("$eve.x")],
                 role: Role::Member,
+                invite: None,
             },
             doc! { "joined": { "users": ["bob", "$eve.x"], "role": "member" } },
+        );
+        let invite = || InviteId::new("mfrggzdfmztwq2lknnwg23tpobyxe43u").unwrap();
+        check(
+            Body::Joined {
+                users: vec![user("bob")],
+                role: Role::Member,
+                invite: Some(InviteUse {
+                    id: invite(),
+                    uses: 2,
+                }),
+            },
+            doc! { "joined": { "users": ["bob"], "role": "member", "invite": {
+                "id": "mfrggzdfmztwq2lknnwg23tpobyxe43u", "uses": 2_i64,
+            } } },
+        );
+        check(
+            Body::RoleChanged {
+                user: user("bob"),
+                role: Role::Moderator,
+            },
+            doc! { "role_changed": { "user": "bob", "role": "moderator" } },
+        );
+        check(
+            Body::Banned {
+                user: user("bob"),
+                removed: true,
+            },
+            doc! { "banned": { "user": "bob", "removed": true } },
+        );
+        check(
+            Body::Unbanned { user: user("bob") },
+            doc! { "unbanned": { "user": "bob" } },
+        );
+        check(
+            Body::Muted {
+                user: user("bob"),
+                until: Some(1_700_000_000_123),
+            },
+            doc! { "muted": { "user": "bob", "until": 1_700_000_000_123_i64 } },
+        );
+        check(
+            Body::Unmuted { user: user("bob") },
+            doc! { "unmuted": { "user": "bob" } },
+        );
+        check(
+            Body::Updated(Box::new(Profile {
+                name: Some("tea".into()),
+                description: None,
+                avatar_url: None,
+                open: true,
+            })),
+            doc! { "updated": { "name": "tea", "open": true } },
+        );
+        check(
+            Body::Invited {
+                invite: invite(),
+                expires_at: None,
+                max_uses: Some(5),
+            },
+            doc! { "invited": { "invite": "mfrggzdfmztwq2lknnwg23tpobyxe43u", "max_uses": 5_i64 } },
+        );
+        check(
+            Body::Revoked { invite: invite() },
+            doc! { "revoked": { "invite": "mfrggzdfmztwq2lknnwg23tpobyxe43u" } },
         );
         check(
             Body::Left { user: user("bob") },

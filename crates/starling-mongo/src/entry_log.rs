@@ -11,14 +11,15 @@ use bson::{Bson, Document, doc};
 use futures::TryStreamExt;
 use mongodb::error::{Error, ErrorKind};
 use mongodb::options::Hint;
-use starling_core::ports::{EntryLog, InsertError, Unavailable};
+use serde::Deserialize;
+use starling_core::ports::{DAY_MS, EntryLog, InsertError, MessageRange, RangeEnd, Tally, Unavailable};
 use starling_protocol::{ClientId, ConversationId, Entry, Seq, UserId};
 
 use crate::Mongo;
 use crate::call::{CallError, call, call_or_unavailable, count_error};
 use crate::entry_document::{StoredEntry, encode};
 use crate::error::describe;
-use crate::indexes::{CONVERSATION_SENDER_CLIENT_ID, CONVERSATION_SEQ};
+use crate::indexes::{CONVERSATION_MESSAGES, CONVERSATION_SENDER_CLIENT_ID, CONVERSATION_SEQ};
 
 /// Items in one query; more are asked for in several.
 const CHUNK: usize = 500;
@@ -132,6 +133,88 @@ impl EntryLog for Mongo {
         Ok(page)
     }
 
+    async fn messages(
+        &self,
+        conversation: &ConversationId,
+        range: &MessageRange,
+        limit: usize,
+    ) -> Result<Vec<Arc<Entry>>, Unavailable> {
+        if range.after >= range.to || limit == 0 {
+            return Ok(Vec::new());
+        }
+        let mut filter = doc! {
+            "conversation": conversation.as_str(),
+            "messages": { "$gt": bound(range.after), "$lte": bound(range.to) },
+            // What the index is limited to.
+            "body.message": { "$exists": true },
+        };
+        if let Some(sender) = &range.sender {
+            filter.insert("sender", sender.as_str());
+        }
+        let direction = match range.end {
+            RangeEnd::Lowest => 1,
+            RangeEnd::Highest => -1,
+        };
+        call_or_unavailable("messages", self.settings.read_timeout, async {
+            let cursor = self
+                .entries
+                .find(filter)
+                .sort(doc! { "messages": direction })
+                .skip(range.skip as u64)
+                .limit(i64::try_from(limit).unwrap_or(i64::MAX))
+                .batch_size(batch_size(limit))
+                .hint(Hint::Name(CONVERSATION_MESSAGES.to_owned()))
+                .await?;
+            let found: Vec<StoredEntry> = cursor.try_collect().await?;
+            let mut page: Vec<_> = found.into_iter().map(|stored| Arc::new(stored.into())).collect();
+            if range.end == RangeEnd::Highest {
+                page.reverse();
+            }
+            Ok(page)
+        })
+        .await
+    }
+
+    async fn tally(
+        &self,
+        conversation: &ConversationId,
+        after: u64,
+        to: u64,
+        days: usize,
+    ) -> Result<Tally, Unavailable> {
+        if after >= to {
+            return Ok(Tally::default());
+        }
+        let filter = doc! {
+            "conversation": conversation.as_str(),
+            "messages": { "$gt": bound(after), "$lte": bound(to) },
+            "body.message": { "$exists": true },
+        };
+        let day = doc! { "$subtract": ["$at", { "$mod": ["$at", DAY_MS] }] };
+        let pipeline = [
+            doc! { "$match": filter },
+            doc! { "$facet": {
+                "days": [{ "$group": { "_id": day, "messages": { "$sum": 1_i64 } } }],
+                "senders": [{ "$group": { "_id": "$sender" } }, { "$count": "count" }],
+            } },
+        ];
+        call_or_unavailable("tally", self.settings.read_timeout, async {
+            let cursor = self
+                .entries
+                .aggregate(pipeline)
+                .hint(Hint::Name(CONVERSATION_MESSAGES.to_owned()))
+                .max_time(self.settings.read_timeout)
+                .with_type::<StoredTally>()
+                .await?;
+            let found: Vec<StoredTally> = cursor.try_collect().await?;
+            let mut tally = found.into_iter().next().map(Tally::from).unwrap_or_default();
+            tally.days.sort_unstable_by(|a, b| b.cmp(a));
+            tally.days.truncate(days);
+            Ok(tally)
+        })
+        .await
+    }
+
     async fn find(
         &self,
         conversation: &ConversationId,
@@ -214,6 +297,36 @@ impl Mongo {
         let found: Vec<StoredEntry> = cursor.try_collect().await?;
         into.extend(found.into_iter().map(|stored| Arc::new(stored.into())));
         Ok(())
+    }
+}
+
+/// What the server has counted.
+#[derive(Debug, Deserialize)]
+struct StoredTally {
+    days: Vec<StoredDay>,
+    /// One, or none where there are no messages.
+    senders: Vec<StoredCount>,
+}
+
+#[derive(Debug, Deserialize)]
+struct StoredDay {
+    #[serde(rename = "_id")]
+    day: i64,
+    messages: u64,
+}
+
+#[derive(Debug, Deserialize)]
+struct StoredCount {
+    count: u64,
+}
+
+impl From<StoredTally> for Tally {
+    fn from(stored: StoredTally) -> Self {
+        let days = stored.days.into_iter().map(|day| (day.day, day.messages));
+        Self {
+            senders: stored.senders.first().map_or(0, |senders| senders.count),
+            days: days.collect(),
+        }
     }
 }
 

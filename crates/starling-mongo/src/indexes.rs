@@ -12,11 +12,15 @@ use starling_core::{defect, planted};
 pub(crate) const CONVERSATION_SEQ: &str = "conversation_seq";
 /// The idempotency keys. Partial: entries of the system have none.
 pub(crate) const CONVERSATION_SENDER_CLIENT_ID: &str = "conversation_sender_client_id";
+/// Messages by number. Partial: it holds messages only.
+pub(crate) const CONVERSATION_MESSAGES: &str = "conversation_messages";
 /// One record per member.
 pub(crate) const CONVERSATION_USER: &str = "conversation_user";
 /// The conversations of a user. Partial: it holds present members only.
 pub(crate) const USER_PRESENT: &str = "user_present";
 
+/// The invites of a conversation. Partial: it holds those that are not revoked and not used up.
+pub(crate) const USABLE: &str = "usable";
 /// The sign-ins of a user. Partial: it holds those that were not ended.
 pub(crate) const USER_IN_FORCE: &str = "user_in_force";
 /// Sign-ins by when they were ended. Partial: it holds no others.
@@ -54,6 +58,12 @@ pub(crate) async fn create_indexes(database: &Database) -> Result<(), Error> {
             doc! { "conversation": 1, "sender": 1, "client_id": 1 },
             Some(doc! { "client_id": { "$exists": true } }),
         ),
+        index(
+            CONVERSATION_MESSAGES,
+            false,
+            doc! { "conversation": 1, "messages": 1, "sender": 1 },
+            Some(doc! { "body.message": { "$exists": true } }),
+        ),
     ];
     let user_present = IndexOptions::builder()
         .name(USER_PRESENT.to_owned())
@@ -71,6 +81,18 @@ pub(crate) async fn create_indexes(database: &Database) -> Result<(), Error> {
             .options(user_present)
             .build(),
     ];
+    let sanctions = [index(
+        CONVERSATION_USER,
+        true,
+        doc! { "conversation": 1, "user": 1 },
+        None,
+    )];
+    let invites = [index(
+        USABLE,
+        false,
+        doc! { "conversation": 1, "_id": 1 },
+        Some(doc! { "usable": true }),
+    )];
     let expired = IndexOptions::builder()
         .name(EXPIRED.to_owned())
         .expire_after(Duration::ZERO)
@@ -107,6 +129,8 @@ pub(crate) async fn create_indexes(database: &Database) -> Result<(), Error> {
     for (collection, models) in [
         ("entries", entries.to_vec()),
         ("members", members.to_vec()),
+        ("sanctions", sanctions.to_vec()),
+        ("invites", invites.to_vec()),
         ("sign_ins", sign_ins.to_vec()),
         ("pairs", pairs.to_vec()),
     ] {

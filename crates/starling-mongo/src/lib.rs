@@ -19,18 +19,20 @@
 //!
 //! | Collection | Document | Indexes besides `_id` |
 //! |---|---|---|
-//! | `entries` | `_id` ObjectId · `conversation` · `seq` · `sender`? · `client_id`? · `lamport` · `at` (ms) · `messages` · `membership` · `body` `{variant: {…}}` | `conversation_seq` unique {conversation, seq}; `conversation_sender_client_id` unique {conversation, sender, client_id} where `client_id` exists |
-//! | `conversations` | `_id` conversation id · `kind` · `name`? · `open` · `created_by` · `created_at` (ms) · `applied` | |
-//! | `members` | `_id` ObjectId · `conversation` · `user` · `role` · `changed` · `left` (0: present) · `delivered` · `read` | `conversation_user` unique {conversation, user}; `user_present` {user, conversation} where `left` is 0 |
+//! | `entries` | `_id` ObjectId · `conversation` · `seq` · `sender`? · `client_id`? · `lamport` · `at` (ms) · `messages` · `membership` · `body` `{variant: {…}}` | `conversation_seq` unique {conversation, seq}; `conversation_sender_client_id` unique {conversation, sender, client_id} where `client_id` exists; `conversation_messages` {conversation, messages, sender} where `body.message` exists |
+//! | `conversations` | `_id` conversation id · `kind` · `name`? · `description`? · `avatar_url`? · `open` · `updated` · `created_by` · `created_at` (ms) · `applied` · `dissolved`? · `purged`? | |
+//! | `members` | `_id` ObjectId · `conversation` · `user` · `role` · `role_changed` · `changed` · `left` (0: present) · `delivered` · `read` · `hidden`? | `conversation_user` unique {conversation, user}; `user_present` {user, conversation} where `left` is 0 |
+//! | `sanctions` | `_id` ObjectId · `conversation` · `user` · `banned` · `banned_at` (seq) · `muted_until` (ms; 0: not muted) · `muted_at` (seq) | `conversation_user` unique {conversation, user} |
+//! | `invites` | `_id` invite id (hash of its token) · `conversation` · `created_by` · `created_at` (ms) · `expires_at` (ms; 0: never) · `max_uses` (0: any number) · `uses` · `revoked` · `usable` · `changed` (seq) | `usable` {conversation, _id} where `usable` |
 //! | `users` | `_id` user id · `name`? · `about`? · `avatar_url`? · `phone`? · `named`? · `created_at` (ms) · `presence_text`? · `last_seen`? (ms) | |
 //! | `phones` | `_id` E.164 · `user` · `created_at` (ms) | |
 //! | `sign_ins` | `_id` sign-in id · `user` · `device`? · `created_at` · `used_at` (ms) · `expires_at` (date) · `ended_at` (ms; 0: in force) · `current` · `previous`? (SHA-256) · `salt`? | `user_in_force` {user, created_at ↓} where `ended_at` is 0; `ended` {ended_at} where it is not; `expired` {expires_at}, TTL |
 //! | `pairs` | `_id` both user ids, in order · `users` · `since` (ms; 0: no contacts) · `removed` (ms) · `added_by` · `by_phone` · `blocked_by` · `direct`? | `contacts` {users, _id} where `since` > 0; `blocker` {blocked_by, _id} and `direct` unique {direct} where `direct` exists |
 //!
-//! Numbers are 64 bit integers. On a sharded cluster `entries` and `members` take the shard key
+//! Numbers are 64 bit integers. On a sharded cluster `entries`, `members` and `sanctions` take the shard key
 //! `{conversation: 1}`: every unique index begins with it, and all but two queries name a conversation (`memberships`
 //! and `sharing` ask every shard). A hashed key would not do, since unique indexes must begin with the shard key itself.
-//! `conversations`, `users`, `phones` and `sign_ins` may be sharded by `_id`; `pairs` may not, since `direct` is unique.
+//! `conversations`, `invites`, `users`, `phones` and `sign_ins` may be sharded by `_id`; `pairs` may not, since `direct` is unique.
 //!
 //! # Metrics
 //!
@@ -42,10 +44,12 @@ mod call;
 mod connect;
 mod contacts;
 mod directory;
+mod dissolution;
 mod effects;
 mod entry_document;
 mod entry_log;
 mod error;
+mod governance;
 mod indexes;
 mod message_state;
 mod presence;

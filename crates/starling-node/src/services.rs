@@ -149,6 +149,7 @@ async fn start_engine(
         presence: redis.clone(),
         leases: redis.clone(),
         bus: redis.clone(),
+        recent: redis.clone(),
         sessions: redis.clone(),
         offline: redis.clone(),
         rates: redis.clone(),

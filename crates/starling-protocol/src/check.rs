@@ -1,10 +1,11 @@
 //! Bounds of a command's fields, the same for every way in (WebSocket, REST).
 
 use crate::limits::{
-    MAX_CURSORS, MAX_EMOJI_BYTES, MAX_HISTORY_LIMIT, MAX_LIST_LIMIT, MAX_MEMBERS_PER_COMMAND, MAX_NAME_CHARS,
-    MAX_PRESENCE_TEXT_CHARS, MAX_PRESENCES, MAX_RECEIPTS_LIMIT, MAX_TEXT_CHARS, MAX_TOKEN_BYTES,
+    MAX_AVATAR_URL_BYTES, MAX_CURSORS, MAX_DESCRIPTION_CHARS, MAX_EMOJI_BYTES, MAX_HISTORY_LIMIT,
+    MAX_INVITE_TOKEN_BYTES, MAX_LIST_LIMIT, MAX_MEMBERS_PER_COMMAND, MAX_NAME_CHARS, MAX_PRESENCE_TEXT_CHARS,
+    MAX_PRESENCES, MAX_RECEIPTS_LIMIT, MAX_SANCTIONS_LIMIT, MAX_STATS_DAYS, MAX_TEXT_CHARS, MAX_TOKEN_BYTES,
 };
-use crate::{Command, Error, ErrorCode};
+use crate::{Command, Error, ErrorCode, Update};
 
 impl Command {
     /// Checks every field against [`crate::limits`]. What depends on state is the engine's to check.
@@ -38,7 +39,26 @@ impl Command {
             Self::Send(send) => visible("text", &send.text, MAX_TEXT_CHARS),
             Self::Edit(edit) => visible("text", &edit.text, MAX_TEXT_CHARS),
             Self::React(react) => emoji(&react.emoji),
-            Self::History(history) => page(history.limit, MAX_HISTORY_LIMIT),
+            Self::History(history) => {
+                let cursors = [history.before, history.after, history.around];
+                if cursors.iter().flatten().count() > 1 {
+                    return Err(Error::new(
+                        ErrorCode::Invalid,
+                        "give `before`, `after` or `around`, or none of them",
+                    ));
+                }
+                if history.around == Some(0) {
+                    return Err(Error::new(ErrorCode::Invalid, "`around` must be 1 at least"));
+                }
+                page(history.limit, MAX_HISTORY_LIMIT)
+            }
+            Self::Stats(ask) => match ask.days {
+                Some(days) if !(1..=MAX_STATS_DAYS).contains(&days) => Err(Error::new(
+                    ErrorCode::Invalid,
+                    format!("`days` must be 1 to {MAX_STATS_DAYS}, not {days}"),
+                )),
+                _ => Ok(()),
+            },
             Self::List(list) => page(list.limit, MAX_LIST_LIMIT),
             Self::Receipts(receipts) => page(receipts.limit, MAX_RECEIPTS_LIMIT),
             Self::Status(status) if status.seq == 0 => {
@@ -56,6 +76,18 @@ impl Command {
                 }
                 _ => Ok(()),
             },
+            Self::Accept(accept) => within("token", "bytes", accept.token.len(), 1, MAX_INVITE_TOKEN_BYTES),
+            Self::Mute(mute) if mute.until.is_some_and(|until| until <= 0) => {
+                Err(Error::new(ErrorCode::Invalid, "`until` must be positive"))
+            }
+            Self::Update(update) => self::update(update),
+            Self::Invite(invite) if invite.expires_at.is_some_and(|at| at <= 0) => {
+                Err(Error::new(ErrorCode::Invalid, "`expires_at` must be positive"))
+            }
+            Self::Invite(invite) if invite.max_uses == Some(0) => {
+                Err(Error::new(ErrorCode::Invalid, "`max_uses` must be 1 at least"))
+            }
+            Self::Sanctions(sanctions) => page(sanctions.limit, MAX_SANCTIONS_LIMIT),
             Self::Presences(ask) => within("users", "users", ask.users.len(), 1, MAX_PRESENCES),
             Self::Join(_)
             | Self::Leave(_)
@@ -65,9 +97,56 @@ impl Command {
             | Self::Status(_)
             | Self::Typing(_)
             | Self::Delete(_)
+            | Self::Hide(_)
+            | Self::Dissolve(_)
+            | Self::Role(_)
+            | Self::Ban(_)
+            | Self::Unban(_)
+            | Self::Mute(_)
+            | Self::Unmute(_)
+            | Self::Invite(_)
+            | Self::Invites(_)
+            | Self::Revoke(_)
             | Self::Ping(_) => Ok(()),
         }
     }
+}
+
+fn update(update: &Update) -> Result<(), Error> {
+    let Update {
+        name,
+        description,
+        avatar_url,
+        open,
+        ..
+    } = update;
+    if name.is_none() && description.is_none() && avatar_url.is_none() && open.is_none() {
+        let message = "give `name`, `description`, `avatar_url` or `open`";
+        return Err(Error::new(ErrorCode::Invalid, message));
+    }
+    let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+    if let Some(name) = given(name) {
+        if name.chars().any(char::is_control) {
+            let message = "`name` must not hold control characters";
+            return Err(Error::new(ErrorCode::Invalid, message));
+        }
+        visible("name", &name, MAX_NAME_CHARS)?;
+    }
+    if let Some(description) = given(description) {
+        // Lines and tabs are a text's; other control characters are nobody's.
+        if description
+            .chars()
+            .any(|c| c.is_control() && !matches!(c, '\n' | '\t'))
+        {
+            let message = "`description` must not hold control characters but line feeds and tabs";
+            return Err(Error::new(ErrorCode::Invalid, message));
+        }
+        visible("description", &description, MAX_DESCRIPTION_CHARS)?;
+    }
+    if let Some(url) = given(avatar_url) {
+        within("avatar_url", "bytes", url.len(), 1, MAX_AVATAR_URL_BYTES)?;
+    }
+    Ok(())
 }
 
 pub(crate) fn within(field: &str, unit: &str, found: usize, min: usize, max: usize) -> Result<(), Error> {

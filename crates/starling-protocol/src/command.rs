@@ -5,7 +5,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Availability, ClientId, ConversationId, Kind, MessageKind, Seq, UserId};
+use crate::{
+    Accept, Availability, ClientId, ConversationId, Invite, Kind, ListInvites, ListSanctions, MessageKind,
+    Moderate, Mute, Revoke, Seq, SetRole, Update, UserId,
+};
 
 /// A request; its tag is the key beside `id` in the frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +27,32 @@ pub enum Command {
     Add(AddMembers),
     /// End another's membership.
     Remove(RemoveMember),
+    /// Take a conversation off my list until something new is said.
+    Hide(Hide),
+    /// Delete a conversation for all.
+    Dissolve(Dissolve),
+    /// Become a member by an invite.
+    Accept(Accept),
+    /// Give a member another role.
+    Role(SetRole),
+    /// Keep a user out.
+    Ban(Moderate),
+    /// Let a user in again.
+    Unban(Moderate),
+    /// Keep a member from speaking.
+    Mute(Mute),
+    /// Let a member speak again.
+    Unmute(Moderate),
+    /// Who is banned or muted?
+    Sanctions(ListSanctions),
+    /// Change what the conversation is called, and who may join it.
+    Update(Update),
+    /// Make a link by which others join.
+    Invite(Invite),
+    /// Which links are there?
+    Invites(ListInvites),
+    /// End a link.
+    Revoke(Revoke),
     /// Say something.
     Send(Send),
     /// Change what I said.
@@ -48,6 +77,8 @@ pub enum Command {
     Presence(SetPresence),
     /// Who of these is there?
     Presences(AskPresences),
+    /// How much was said in a conversation, by how many, and when.
+    Stats(AskStats),
     /// A page of my conversations.
     List(List),
     /// Are you there?
@@ -65,6 +96,19 @@ macro_rules! for_each_command {
             "leave" Leave(crate::Leave),
             "add" Add(crate::AddMembers),
             "remove" Remove(crate::RemoveMember),
+            "hide" Hide(crate::Hide),
+            "dissolve" Dissolve(crate::Dissolve),
+            "accept" Accept(crate::Accept),
+            "role" Role(crate::SetRole),
+            "ban" Ban(crate::Moderate),
+            "unban" Unban(crate::Moderate),
+            "mute" Mute(crate::Mute),
+            "unmute" Unmute(crate::Moderate),
+            "sanctions" Sanctions(crate::ListSanctions),
+            "update" Update(crate::Update),
+            "invite" Invite(crate::Invite),
+            "invites" Invites(crate::ListInvites),
+            "revoke" Revoke(crate::Revoke),
             "send" Send(crate::Send),
             "edit" Edit(crate::EditMessage),
             "delete" Delete(crate::DeleteMessage),
@@ -77,6 +121,7 @@ macro_rules! for_each_command {
             "typing" Typing(crate::Typing),
             "presence" Presence(crate::SetPresence),
             "presences" Presences(crate::AskPresences),
+            "stats" Stats(crate::AskStats),
             "list" List(crate::List),
             "ping" Ping(crate::Ping),
         }
@@ -125,9 +170,9 @@ pub struct Create {
     /// A name to show; not for direct conversations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Whether anyone may join by himself; not for direct conversations.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub open: bool,
+    /// Whether anyone may join by himself; absent: a channel's yes, any other's no. Not for direct conversations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub open: Option<bool>,
     /// Makes a retry find the first one's conversation. A direct conversation needs none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_id: Option<ClientId>,
@@ -167,6 +212,33 @@ pub struct RemoveMember {
     pub conversation: ConversationId,
     /// Who.
     pub user: UserId,
+}
+
+/// Takes a conversation off the user's list until something new is said in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hide {
+    /// Which.
+    pub conversation: ConversationId,
+}
+
+/// Deletes a conversation for all its members.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dissolve {
+    /// Which.
+    pub conversation: ConversationId,
+}
+
+/// Asks how much was said in a conversation, by how many, and when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AskStats {
+    /// Which.
+    pub conversation: ConversationId,
+    /// 1 to 366 days on which something was said, the newest ones; 30 if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub days: Option<u32>,
 }
 
 /// Says something in a conversation.
@@ -220,6 +292,13 @@ impl Command {
             Self::Edit(edit) => Some((&edit.conversation, edit.client_id.as_ref()?)),
             Self::Delete(delete) => Some((&delete.conversation, delete.client_id.as_ref()?)),
             Self::React(react) => Some((&react.conversation, react.client_id.as_ref()?)),
+            Self::Role(set) => Some((&set.conversation, set.client_id.as_ref()?)),
+            Self::Ban(to) | Self::Unban(to) | Self::Unmute(to) => {
+                Some((&to.conversation, to.client_id.as_ref()?))
+            }
+            Self::Mute(mute) => Some((&mute.conversation, mute.client_id.as_ref()?)),
+            Self::Update(update) => Some((&update.conversation, update.client_id.as_ref()?)),
+            Self::Invite(invite) => Some((&invite.conversation, invite.client_id.as_ref()?)),
             _ => None,
         }
     }
@@ -230,7 +309,14 @@ impl Command {
             Self::Send(Send { retry, .. })
             | Self::Edit(EditMessage { retry, .. })
             | Self::Delete(DeleteMessage { retry, .. })
-            | Self::React(React { retry, .. }) => *retry,
+            | Self::React(React { retry, .. })
+            | Self::Role(SetRole { retry, .. })
+            | Self::Ban(Moderate { retry, .. })
+            | Self::Unban(Moderate { retry, .. })
+            | Self::Unmute(Moderate { retry, .. })
+            | Self::Mute(Mute { retry, .. })
+            | Self::Update(Update { retry, .. })
+            | Self::Invite(Invite { retry, .. }) => *retry,
             _ => false,
         }
     }
@@ -241,7 +327,14 @@ impl Command {
         if let Self::Send(Send { retry, .. })
         | Self::Edit(EditMessage { retry, .. })
         | Self::Delete(DeleteMessage { retry, .. })
-        | Self::React(React { retry, .. }) = self
+        | Self::React(React { retry, .. })
+        | Self::Role(SetRole { retry, .. })
+        | Self::Ban(Moderate { retry, .. })
+        | Self::Unban(Moderate { retry, .. })
+        | Self::Unmute(Moderate { retry, .. })
+        | Self::Mute(Mute { retry, .. })
+        | Self::Update(Update { retry, .. })
+        | Self::Invite(Invite { retry, .. }) = self
         {
             *retry |= is_keyed;
         }
@@ -305,7 +398,8 @@ pub struct React {
 
 /// Asks for a page of a conversation's log, oldest first in the page.
 ///
-/// With `after`, the entries that follow it; with `before`, the ones that precede it; with neither the newest.
+/// With `after`, the entries that follow it; with `before`, the ones that precede it; with `around`, it and those on
+/// both sides of it; with none of them the newest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct History {
@@ -317,9 +411,29 @@ pub struct History {
     /// Only entries with a higher seq.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<Seq>,
+    /// This entry, half of the page before it and half after it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub around: Option<Seq>,
+    /// Whether only messages are wanted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub messages: bool,
     /// 1 to 200 entries, 50 if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
+}
+
+impl History {
+    /// The newest page of all that there is.
+    pub fn newest(conversation: ConversationId) -> Self {
+        Self {
+            conversation,
+            before: None,
+            after: None,
+            around: None,
+            messages: false,
+            limit: None,
+        }
+    }
 }
 
 /// Marks everything up to `seq` as delivered to this user. Never goes back; a mark past the head is refused.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ClientId, ConversationId, UserId};
+use crate::{ClientId, ConversationId, InviteId, Profile, UserId};
 
 /// An entry's place in its conversation's log, from 1. A cursor of 0 stands before the first entry.
 pub type Seq = u64;
@@ -34,7 +34,7 @@ pub struct Entry {
     pub at: i64,
     /// How many messages the log holds up to and including this entry.
     pub messages: u64,
-    /// The seq of the last membership change up to and including this entry.
+    /// The seq of the last change of who is a member, or of what one may do, up to and including this entry.
     #[cfg_attr(feature = "openapi", schema(value_type = u64))]
     pub membership: Seq,
     /// What it says.
@@ -129,23 +129,113 @@ pub enum Body {
         users: Vec<UserId>,
         /// The role that they have.
         role: Role,
+        /// The invite by which the sender has joined.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        invite: Option<InviteUse>,
     },
     /// This user is no member from here on: removed by the sender, or left where the sender is the user.
     Left {
         /// The former member.
         user: UserId,
     },
+    /// This member has this role from here on.
+    RoleChanged {
+        /// Who.
+        user: UserId,
+        /// What he or she may do.
+        role: Role,
+    },
+    /// This user cannot become a member from here on; a member is none any more.
+    Banned {
+        /// Who.
+        user: UserId,
+        /// Whether that ends a membership.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        removed: bool,
+    },
+    /// This user may become a member again.
+    Unbanned {
+        /// Who.
+        user: UserId,
+    },
+    /// This member does not speak from here on.
+    Muted {
+        /// Who.
+        user: UserId,
+        /// Until when, in milliseconds since the Unix epoch; absent: until it is lifted.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<i64>,
+    },
+    /// This user may speak again.
+    Unmuted {
+        /// Who.
+        user: UserId,
+    },
+    /// This is what the conversation is called, and who may join it, from here on. Boxed: most entries are messages, and
+    /// need not be as large.
+    Updated(Box<Profile>),
+    /// There is an invite from here on.
+    Invited {
+        /// Its name.
+        invite: InviteId,
+        /// Until when it is good, in milliseconds since the Unix epoch, if it ends by itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expires_at: Option<i64>,
+        /// How many may join by it, if that is bounded.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        max_uses: Option<u32>,
+    },
+    /// The invite is over.
+    Revoked {
+        /// Its name.
+        invite: InviteId,
+    },
+    /// The conversation is deleted for all, and this is the last entry of its log. What was said in it is gone.
+    Dissolved {},
     /// A hole that was found and sealed by the system. Applications skip it.
     Void {},
 }
 
 impl Body {
-    /// Whether it changes who is a member.
+    /// Whether it changes who is a member, or what one may do: what later entries are judged by.
     pub fn changes_membership(&self) -> bool {
-        matches!(
-            self,
-            Self::Created { .. } | Self::Joined { .. } | Self::Left { .. }
-        )
+        match self {
+            Self::Created { .. }
+            | Self::Joined { .. }
+            | Self::Left { .. }
+            | Self::Dissolved {}
+            | Self::RoleChanged { .. }
+            | Self::Banned { .. }
+            | Self::Unbanned { .. }
+            | Self::Muted { .. }
+            | Self::Unmuted { .. }
+            | Self::Updated(_)
+            | Self::Invited { .. }
+            | Self::Revoked { .. } => true,
+            Self::Message(_)
+            | Self::Edited { .. }
+            | Self::Deleted { .. }
+            | Self::Reacted { .. }
+            | Self::Void {} => false,
+        }
+    }
+
+    /// Whether it ends a membership, or all.
+    pub fn ends_memberships(&self) -> bool {
+        *self == Self::Dissolved {} || self.ends_membership().is_some()
+    }
+
+    /// Whether it ends the membership of this user, if there is one.
+    pub fn ends_membership_of(&self, user: &UserId) -> bool {
+        *self == Self::Dissolved {} || self.ends_membership() == Some(user)
+    }
+
+    /// Whose membership it ends, if it ends that of one user.
+    pub fn ends_membership(&self) -> Option<&UserId> {
+        match self {
+            Self::Left { user } | Self::Banned { user, removed: true } => Some(user),
+            _ => None,
+        }
     }
 
     /// Whether it is a message, which counts as unread.
@@ -239,14 +329,30 @@ pub struct MessageState {
 }
 
 /// What kind of conversation it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// Two people; exists once for each pair and keeps its two members.
     Direct,
     /// Any number of people.
+    #[default]
     Group,
+    /// Those who learn together. Not open, unless it is said.
+    Class,
+    /// Those who work together. Not open, unless it is said.
+    Department,
+    /// Those who share an interest. Not open, unless it is said.
+    Club,
+    /// For a community: open, unless it is said otherwise.
+    Channel,
+}
+
+impl Kind {
+    /// Whether anyone may join by himself where its creator does not say.
+    pub fn is_open_by_default(self) -> bool {
+        self == Self::Channel
+    }
 }
 
 /// What a member may do.
@@ -256,10 +362,20 @@ pub enum Kind {
 pub enum Role {
     /// Reads and sends.
     Member,
-    /// Also adds and removes members.
+    /// Also adds, removes, bans and mutes members, makes invites, and changes the conversation's name and the like.
     Moderator,
-    /// Also removes moderators and admins.
+    /// Also gives roles, and removes, bans and mutes moderators.
     Admin,
+}
+
+/// One use of an invite.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct InviteUse {
+    /// Which invite.
+    pub id: InviteId,
+    /// How many have joined by it, this one included.
+    pub uses: u32,
 }
 
 /// A member with a role.

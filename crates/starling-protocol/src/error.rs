@@ -86,7 +86,19 @@ error_codes! {
     NotAMember = "not_a_member", 403;
     /// There is no such conversation.
     UnknownConversation = "unknown_conversation", 404;
-    /// There is no such user.
+    /// The conversation was deleted for all.
+    ConversationDeleted = "conversation_deleted", 410;
+    /// The user is banned from the conversation.
+    Banned = "banned", 403;
+    /// The user is muted in the conversation: he reads, and does not speak.
+    Muted = "muted", 403;
+    /// The conversation is not open: one becomes a member by an invite, or is added.
+    NotOpen = "not_open", 403;
+    /// There is no such invite, or it has expired, was revoked or is used up.
+    UnknownInvite = "unknown_invite", 404;
+    /// The last admin hands over before he leaves or steps down.
+    LastAdmin = "last_admin", 409;
+    /// There is no such user, or no such member.
     UnknownUser = "unknown_user", 404;
     /// The code is wrong, too old, or was tried too often; ask for a new one.
     WrongCode = "wrong_code", 401;

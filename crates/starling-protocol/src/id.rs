@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::limits::{MAX_CLIENT_ID_BYTES, MAX_CONVERSATION_ID_BYTES, MAX_USER_ID_BYTES};
+use crate::limits::{INVITE_ID_BYTES, MAX_CLIENT_ID_BYTES, MAX_CONVERSATION_ID_BYTES, MAX_USER_ID_BYTES};
 
 /// Why a string is not an identifier.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -87,6 +87,14 @@ id!(
     "1 to 128 of the characters A-Z a-z 0-9 . _ : -",
     |v| (1..=MAX_CONVERSATION_ID_BYTES).contains(&v.len())
         && v.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b':' | b'-'))
+);
+
+id!(
+    /// An invite: the hash of its token, which it does not give away.
+    InviteId,
+    "an invite's id",
+    "32 of the characters a-z 2-7",
+    |v| v.len() == INVITE_ID_BYTES && v.bytes().all(|b| matches!(b, b'a'..=b'z' | b'2'..=b'7'))
 );
 
 #[cfg(test)]

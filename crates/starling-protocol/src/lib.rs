@@ -17,25 +17,35 @@ mod event;
 mod frame;
 mod id;
 pub mod limits;
+mod moderation;
 #[cfg(feature = "openapi")]
 mod openapi;
+mod paging;
 mod people;
 mod presence;
 mod receipt;
 mod reply;
+mod stats;
 
 pub use close::{CloseCode, Reconnect};
 pub use codec::{Codec, DecodeError, Encoded};
 pub use command::{
-    AddMembers, AskPresences, AskStatus, Auth, Command, Create, DeleteMessage, Delivered, EditMessage,
-    History, Join, Leave, List, ListReceipts, Ping, React, Read, RemoveMember, Send, SetPresence, Sync,
-    Typing,
+    AddMembers, AskPresences, AskStats, AskStatus, Auth, Command, Create, DeleteMessage, Delivered, Dissolve,
+    EditMessage, Hide, History, Join, Leave, List, ListReceipts, Ping, React, Read, RemoveMember, Send,
+    SetPresence, Sync, Typing,
 };
-pub use entry::{Body, Content, Entry, HeadMark, Kind, Member, MessageKind, MessageState, Role, Seq};
+pub use entry::{
+    Body, Content, Entry, HeadMark, InviteUse, Kind, Member, MessageKind, MessageState, Role, Seq,
+};
 pub use error::{Error, ErrorCode};
 pub use event::{ConversationState, Event, Ready, TypingChange};
 pub use frame::{ClientFrame, FrameError, ServerFrame};
-pub use id::{ClientId, ConversationId, InvalidId, UserId};
+pub use id::{ClientId, ConversationId, InvalidId, InviteId, UserId};
+pub use moderation::{
+    Accept, Invite, InviteState, Invited, Invites, ListInvites, ListSanctions, Moderate, Mute, Profile,
+    Revoke, Sanctioned, Sanctions, SetRole, Update,
+};
+pub use paging::{MessagesPage, MessagesWanted};
 pub use people::{
     AddContact, BlockedUsers, CodeRequest, CodeSent, Contact, Contacts, Me, ProfileChange, Refresh, SignIn,
     SignOut, SignedInSession, SignedInSessions, Tokens, UserProfile,
@@ -43,3 +53,4 @@ pub use people::{
 pub use presence::{Availability, Presence, PresenceState, Presences};
 pub use receipt::{DeliveryStatus, EntryStatus, Receipt, ReceiptsChange, ReceiptsPage};
 pub use reply::{ConversationSummary, Conversations, HistoryPage, Reply, Sent, Synced};
+pub use stats::{ConversationStats, DayStats};

@@ -16,6 +16,18 @@ pub const MAX_CLIENT_ID_BYTES: usize = 128;
 pub const MAX_CONVERSATION_ID_BYTES: usize = 128;
 /// Unicode scalar values of a conversation's name.
 pub const MAX_NAME_CHARS: usize = 200;
+/// Unicode scalar values of what a conversation is about.
+pub const MAX_DESCRIPTION_CHARS: usize = 2_000;
+/// Bytes of an invite's id.
+pub const INVITE_ID_BYTES: usize = 32;
+/// Bytes of an invite's token.
+pub const MAX_INVITE_TOKEN_BYTES: usize = 256;
+/// Invites of a conversation that are in force at a time.
+pub const MAX_INVITES: usize = 50;
+/// Users in one page of sanctions.
+pub const MAX_SANCTIONS_LIMIT: u32 = 200;
+/// Users in a page of sanctions that names no limit.
+pub const DEFAULT_SANCTIONS_LIMIT: u32 = 50;
 /// Users named in one `create` or `add`.
 pub const MAX_MEMBERS_PER_COMMAND: usize = 500;
 /// Cursors in one `sync`.
@@ -56,3 +68,13 @@ pub const MAX_DEVICE_CHARS: usize = 100;
 pub const MAX_CONTACTS_LIMIT: u32 = 200;
 /// Contacts in a page that names no limit.
 pub const DEFAULT_CONTACTS_LIMIT: u32 = 50;
+/// Messages in one page of messages by number.
+pub const MAX_MESSAGES_LIMIT: u32 = 100;
+/// Messages in a page of messages that names no limit.
+pub const DEFAULT_MESSAGES_LIMIT: u32 = 50;
+/// Days in statistics.
+pub const MAX_STATS_DAYS: u32 = 366;
+/// Days in statistics that name no number.
+pub const DEFAULT_STATS_DAYS: u32 = 30;
+/// The newest messages of a conversation, from which its statistics are counted.
+pub const MAX_STATS_MESSAGES: u64 = 200_000;

@@ -6,8 +6,8 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::limits::{MAX_CLIENT_ID_BYTES, MAX_CONVERSATION_ID_BYTES, MAX_USER_ID_BYTES};
-use crate::{ClientId, ConversationId, ErrorCode, UserId};
+use crate::limits::{INVITE_ID_BYTES, MAX_CLIENT_ID_BYTES, MAX_CONVERSATION_ID_BYTES, MAX_USER_ID_BYTES};
+use crate::{ClientId, ConversationId, ErrorCode, InviteId, UserId};
 
 macro_rules! schemas {
     ($($type:ident: $schema:expr;)+) => {
@@ -31,6 +31,7 @@ schemas! {
     UserId: id("A user: the `sub` of a token.", MAX_USER_ID_BYTES, OPAQUE, "alice");
     ClientId: id("An idempotency key, chosen by the client.", MAX_CLIENT_ID_BYTES, OPAQUE, "5f0c9e0a");
     ConversationId: id("A conversation.", MAX_CONVERSATION_ID_BYTES, "^[A-Za-z0-9._:-]+$", "0198c8a4b3f07d0e9a4f6f1d2c3b4a59");
+    InviteId: id("An invite.", INVITE_ID_BYTES, "^[a-z2-7]{32}$", "mfrggzdfmztwq2lknnwg23tpobyxe43u");
     ErrorCode: text("What to branch on.").enum_values(Some(ErrorCode::ALL.iter().map(|code| code.as_str())));
 }
 

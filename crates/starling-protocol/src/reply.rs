@@ -5,16 +5,27 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ClientId, ConversationId, Entry, EntryStatus, Error, Kind, Presences, ReceiptsPage, Role, Seq};
+use crate::{
+    ClientId, ConversationId, ConversationStats, Entry, EntryStatus, Error, Invited, Invites, Kind,
+    Presences, ReceiptsPage, Role, Sanctions, Seq,
+};
 
 /// The value of `ok`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reply {
-    /// To `send`, `join`, `leave`, `add`, `remove`: the entry is stored for ever at this place.
+    /// To whatever makes an entry, but `create` and `invite`: it is stored for ever at this place.
     Sent(Sent),
     /// To `create`.
     Conversation(ConversationSummary),
+    /// To `invite`.
+    Invited(Invited),
+    /// To `invites`.
+    Invites(Invites),
+    /// To `sanctions`.
+    Sanctions(Sanctions),
+    /// To `stats`.
+    Stats(ConversationStats),
     /// To `sync`: all conversations are live.
     Synced(Synced),
     /// To `history`.
@@ -27,7 +38,7 @@ pub enum Reply {
     Status(EntryStatus),
     /// To `presences`.
     Presences(Presences),
-    /// To `auth`, `delivered`, `read`, `typing` and `presence`.
+    /// To `auth`, `hide`, `delivered`, `read`, `typing` and `presence`.
     Done {},
     /// To `ping`.
     Pong {
@@ -65,6 +76,12 @@ pub struct ConversationSummary {
     /// Its name, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// What it is about, if that is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Where its picture is, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub avatar_url: Option<String>,
     /// Whether anyone may join by himself.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub open: bool,
@@ -82,6 +99,9 @@ pub struct ConversationSummary {
     pub read: Seq,
     /// Messages after that mark.
     pub unread: u64,
+    /// Whether the user has taken it off his list, and nothing new was said since.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub hidden: bool,
     /// The last entry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<Arc<Entry>>,
@@ -101,9 +121,9 @@ pub struct Synced {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct HistoryPage {
-    /// The entries, contiguous.
+    /// The entries; contiguous, unless only messages were asked for.
     pub entries: Vec<Arc<Entry>>,
-    /// Whether there is more beyond the page in the direction that was asked for.
+    /// Whether there is more beyond the page in the direction that was asked for; of a page around an entry, after it.
     pub more: bool,
 }
 

@@ -23,7 +23,7 @@ use crate::{RedisError, RedisSettings};
 /// How often a command is sent again where a cluster redirects it.
 const REDIRECTIONS: u32 = 2;
 
-/// The coordination ports, through Redis: [`starling_core::ports::Leases`], [`starling_core::ports::Bus`],
+/// The coordination ports, through Redis: [`starling_core::ports::Leases`], [`starling_core::ports::Bus`], [`starling_core::ports::RecentEntries`],
 /// [`starling_core::ports::SessionMap`], [`starling_core::ports::PresenceIndex`],
 /// [`starling_core::ports::OfflineIndex`] and [`starling_core::ports::RateLimiter`]. Clones share the connections, which end with the last of them.
 #[derive(Clone)]

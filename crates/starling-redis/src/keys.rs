@@ -29,6 +29,10 @@ pub(crate) fn route(id: &ConversationId) -> Key {
     format!("route:{{{id}}}").into()
 }
 
+pub(crate) fn recent(id: &ConversationId) -> Key {
+    format!("recent:{{{id}}}").into()
+}
+
 pub(crate) fn alive(incarnation: &Incarnation) -> Key {
     format!("alive:{{{incarnation}}}").into()
 }
@@ -80,10 +84,17 @@ mod tests {
     fn the_keys_of_a_conversation_share_a_slot() {
         for id in ["c", "a.b:c_d-e", "0"] {
             let id = ConversationId::new(id).unwrap();
-            let slots: Vec<u16> = [lock(&id), seq(&id), waiters(&id), polls(&id), route(&id)]
-                .iter()
-                .map(|key| redis_keyslot(key.as_bytes()))
-                .collect();
+            let slots: Vec<u16> = [
+                lock(&id),
+                seq(&id),
+                waiters(&id),
+                polls(&id),
+                route(&id),
+                recent(&id),
+            ]
+            .iter()
+            .map(|key| redis_keyslot(key.as_bytes()))
+            .collect();
             assert!(slots.iter().all(|slot| *slot == slots[0]), "{id}: {slots:?}");
             assert_eq!(lock(&id).as_str().unwrap(), format!("lock:conversation:{{{id}}}"));
         }

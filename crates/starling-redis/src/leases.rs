@@ -62,13 +62,14 @@ impl Leases for Redis {
             keys::waiters(conversation),
             keys::polls(conversation),
             keys::route(conversation),
+            keys::recent(conversation),
         ];
         let (what, reserve) = match commit.then {
             AfterCommit::Release => ("release", 0),
             AfterCommit::Keep { reserve } => ("keep", reserve),
             AfterCommit::Yield { reserve } => ("yield", reserve),
         };
-        let args = vec![
+        let mut args: Vec<Value> = vec![
             commit
                 .token
                 .as_ref()
@@ -85,7 +86,11 @@ impl Leases for Redis {
             commit.payload.clone().into(),
             commit.own.as_str().into(),
             commit.handover.clone().into(),
+            number(settings.recent_max_entries as u64),
+            millis(settings.recent_ttl),
+            number(commit.takes_back.into()),
         ];
+        args.extend(commit.entries.iter().cloned().map(Value::from));
         let reply: Vec<Value> = self.script("commit", conversation, &COMMIT, keys, args).await?;
         Ok(committed(reply)?)
     }

@@ -1,4 +1,4 @@
-//! Coordination through Redis 7: leases, pub/sub, routes, the session map, presence, the offline index,
+//! Coordination through Redis 7: leases, pub/sub, routes, the last entries of conversations, the session map, presence, the offline index,
 //! rate limits, codes to sign in with.
 //!
 //! Constraints that shaped this crate:
@@ -28,6 +28,7 @@ mod leases;
 mod offline;
 mod presence;
 mod rate;
+mod recent;
 mod scripts;
 mod sessions;
 mod settings;

@@ -31,6 +31,7 @@ scripts! {
     ADD_TO_SET = "add_to_set.lua";
     ANNOUNCE = "announce.lua";
     ABANDON = "abandon.lua";
+    KEEP_RECENT = "keep_recent.lua";
     JOIN_ROUTE = "join_route.lua";
     CONNECT = "connect.lua";
     DISCONNECT = "disconnect.lua";

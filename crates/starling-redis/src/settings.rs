@@ -4,6 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use starling_core::ports::RECENT_AT_MOST;
+
 use crate::RedisError;
 
 /// How to reach Redis, and how long things last in it. Start from [`RedisSettings::new`].
@@ -39,6 +41,10 @@ pub struct RedisSettings {
     pub queue_ttl: Duration,
     /// How many conversations a user's offline index holds.
     pub queue_max_conversations: usize,
+    /// How many of a conversation's last entries are kept for whoever opens it; 0: none.
+    pub recent_max_entries: usize,
+    /// How long they are kept after the last one.
+    pub recent_ttl: Duration,
     /// How many messages of pub/sub may wait to be looked at; beyond that they count as missed.
     pub bus_capacity: usize,
 }
@@ -62,6 +68,8 @@ impl RedisSettings {
             session_ttl: Duration::from_secs(DAY),
             queue_ttl: Duration::from_secs(30 * DAY),
             queue_max_conversations: 1000,
+            recent_max_entries: RECENT_AT_MOST,
+            recent_ttl: Duration::from_secs(7 * DAY),
             bus_capacity: 4096,
         }
     }
@@ -78,6 +86,7 @@ impl RedisSettings {
             ("liveness_ttl", self.liveness_ttl),
             ("session_ttl", self.session_ttl),
             ("queue_ttl", self.queue_ttl),
+            ("recent_ttl", self.recent_ttl),
         ] {
             if duration.as_millis() == 0 || i64::try_from(duration.as_millis()).is_err() {
                 return Err(RedisError::Settings(format!(
@@ -116,6 +125,8 @@ impl fmt::Debug for RedisSettings {
             .field("session_ttl", &self.session_ttl)
             .field("queue_ttl", &self.queue_ttl)
             .field("queue_max_conversations", &self.queue_max_conversations)
+            .field("recent_max_entries", &self.recent_max_entries)
+            .field("recent_ttl", &self.recent_ttl)
             .field("bus_capacity", &self.bus_capacity)
             .finish()
     }

@@ -7,8 +7,8 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use starling_protocol::{
-    Command, ConversationId, ConversationSummary, Conversations, Create, Delivered, Join, Leave, List,
-    Member, Read, Reply, Sent, Seq,
+    AskStats, Command, ConversationId, ConversationStats, ConversationSummary, Conversations, Create,
+    Delivered, Dissolve, Hide, Join, Leave, List, Member, Read, Reply, Sent, Seq,
 };
 use utoipa::{IntoParams, ToSchema};
 
@@ -17,7 +17,9 @@ use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::examples;
 use crate::extract::{Body, InConversation, Options};
-use crate::openapi::{ChangeErrors, MarkErrors, PageErrors, ReadErrors, RequestErrors};
+use crate::openapi::{
+    ChangeErrors, JoinErrors, LeaveErrors, MarkErrors, PageErrors, ReadErrors, RequestErrors,
+};
 
 type Answer<T> = Result<Json<T>, ApiError>;
 
@@ -40,6 +42,37 @@ pub(crate) struct ListOptions {
     /// 1 to 200 conversations, 50 if absent.
     #[param(minimum = 1, maximum = 200)]
     limit: Option<u32>,
+}
+
+/// For whom a conversation is deleted.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct DeleteOptions {
+    /// `me`: the caller; `all`: everybody.
+    #[serde(rename = "for")]
+    #[param(inline)]
+    for_whom: ForWhom,
+}
+
+/// For whom a conversation is deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ForWhom {
+    /// The caller.
+    Me,
+    /// Everybody.
+    All,
+}
+
+/// Which days.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct StatsOptions {
+    /// 1 to 366 days on which something was said, the newest ones; 30 if absent.
+    #[param(minimum = 1, maximum = 366)]
+    days: Option<u32>,
 }
 
 /// A mark in a log.
@@ -121,6 +154,60 @@ pub(crate) async fn read(
     }))
 }
 
+/// Deletes a conversation for the caller, or for all.
+///
+/// For the caller (`for=me`): it is off his list until something new is said in it. For all (`for=all`), which admins do:
+/// what was said is gone, and nobody reads, lists or sends there any more. Direct conversations are not deleted for all.
+#[utoipa::path(
+    delete, path = "/v1/conversations/{id}", tag = "conversations", operation_id = "delete_conversation",
+    security(("token" = [])),
+    params(InConversation, DeleteOptions),
+    responses((status = 204, description = "It is deleted."), RequestErrors)
+)]
+pub(crate) async fn delete(
+    State(rest): State<Arc<Rest>>,
+    caller: Caller,
+    InConversation { id: conversation }: InConversation,
+    Options(DeleteOptions { for_whom }): Options<DeleteOptions>,
+) -> Result<StatusCode, ApiError> {
+    match for_whom {
+        ForWhom::Me => drop(
+            rest.execute(&caller, Command::Hide(Hide { conversation }))
+                .await?,
+        ),
+        ForWhom::All => {
+            rest.store(&caller, Command::Dissolve(Dissolve { conversation }))
+                .await?;
+        }
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Counts what was said in a conversation, by how many, and on which days.
+#[utoipa::path(
+    get, path = "/v1/conversations/{id}/stats", tag = "conversations", operation_id = "read_conversation_stats",
+    security(("token" = [])),
+    params(InConversation, StatsOptions),
+    responses(
+        (status = 200, description = "The numbers.", body = ConversationStats, example = json!(examples::stats())),
+        ReadErrors
+    )
+)]
+pub(crate) async fn stats(
+    State(rest): State<Arc<Rest>>,
+    caller: Caller,
+    InConversation { id: conversation }: InConversation,
+    Options(StatsOptions { days }): Options<StatsOptions>,
+) -> Answer<ConversationStats> {
+    match rest
+        .execute(&caller, Command::Stats(AskStats { conversation, days }))
+        .await?
+    {
+        Reply::Stats(stats) => Ok(Json(stats)),
+        _ => Err(ApiError::unexpected_reply()),
+    }
+}
+
 /// Becomes a member of an open conversation.
 #[utoipa::path(
     post, path = "/v1/conversations/{id}/join", tag = "members", operation_id = "join_conversation",
@@ -128,7 +215,7 @@ pub(crate) async fn read(
     params(InConversation),
     responses(
         (status = 200, description = "The caller is a member from this entry on.", body = Sent, example = json!(examples::change())),
-        RequestErrors
+        JoinErrors
     )
 )]
 pub(crate) async fn join(
@@ -148,7 +235,7 @@ pub(crate) async fn join(
     params(InConversation),
     responses(
         (status = 200, description = "The caller is no member from this entry on.", body = Sent, example = json!(examples::change())),
-        RequestErrors
+        LeaveErrors
     )
 )]
 pub(crate) async fn leave(

@@ -7,7 +7,8 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Deserialize;
 use starling_protocol::{
-    ClientId, Command, History, HistoryPage, MessageKind, Reply, Send, Sent, Seq, UserId,
+    ClientId, Command, History, HistoryPage, MessageKind, MessagesPage, MessagesWanted, Reply, Send, Sent,
+    Seq, UserId,
 };
 use utoipa::{IntoParams, ToSchema};
 
@@ -16,7 +17,7 @@ use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::examples;
 use crate::extract::{Body, InConversation, Options};
-use crate::openapi::{ReadErrors, SendErrors};
+use crate::openapi::{HistoryErrors, ReadErrors, SendErrors};
 
 /// A message to be.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -53,6 +54,13 @@ pub(crate) struct HistoryOptions {
     /// Only entries with a higher seq, the nearest ones.
     #[param(value_type = Option<u64>)]
     after: Option<Seq>,
+    /// This entry, half of the page before it and half after it.
+    #[param(value_type = Option<u64>, minimum = 1)]
+    around: Option<Seq>,
+    /// Whether only messages are wanted.
+    #[serde(default)]
+    #[param(required = false)]
+    messages: bool,
     /// 1 to 200 entries, 50 if absent.
     #[param(minimum = 1, maximum = 200)]
     limit: Option<u32>,
@@ -102,35 +110,55 @@ pub(crate) async fn send(
 
 /// Reads a page of a conversation's log, oldest first.
 ///
-/// With `after` the entries that follow it, with `before` the ones that precede it, with neither the newest.
+/// With `after` the entries that follow it, with `before` the ones that precede it, with `around` it and those on both
+/// sides of it, with none of them the newest.
 #[utoipa::path(
     get, path = "/v1/conversations/{id}/entries", tag = "entries", operation_id = "read_entries",
     security(("token" = [])),
     params(InConversation, HistoryOptions),
     responses(
         (status = 200, description = "A page.", body = HistoryPage, example = json!(examples::history())),
-        ReadErrors
+        HistoryErrors
     )
 )]
 pub(crate) async fn history(
     State(rest): State<Arc<Rest>>,
     caller: Caller,
     InConversation { id }: InConversation,
-    Options(HistoryOptions { before, after, limit }): Options<HistoryOptions>,
+    Options(options): Options<HistoryOptions>,
 ) -> Result<Json<HistoryPage>, ApiError> {
-    match rest
-        .execute(
-            &caller,
-            Command::History(History {
-                conversation: id,
-                before,
-                after,
-                limit,
-            }),
-        )
-        .await?
-    {
+    let history = History {
+        conversation: id,
+        before: options.before,
+        after: options.after,
+        around: options.around,
+        messages: options.messages,
+        limit: options.limit,
+    };
+    match rest.execute(&caller, Command::History(history)).await? {
         Reply::History(page) => Ok(Json(page)),
         _ => Err(ApiError::unexpected_reply()),
     }
+}
+
+/// Reads a page of a conversation's messages, counted from the newest, oldest first in the page.
+///
+/// For clients that count pages. Give the later pages the `as_of` of the first one, and what is sent meanwhile does not
+/// shift them.
+#[utoipa::path(
+    get, path = "/v1/conversations/{id}/messages", tag = "entries", operation_id = "read_messages",
+    security(("token" = [])),
+    params(InConversation, MessagesWanted),
+    responses(
+        (status = 200, description = "A page.", body = MessagesPage, example = json!(examples::messages())),
+        ReadErrors
+    )
+)]
+pub(crate) async fn messages(
+    State(rest): State<Arc<Rest>>,
+    Caller(user): Caller,
+    InConversation { id }: InConversation,
+    Options(wanted): Options<MessagesWanted>,
+) -> Result<Json<MessagesPage>, ApiError> {
+    Ok(Json(rest.engine.messages(&user, &id, &wanted).await?))
 }

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use starling_protocol::{
-    BlockedUsers, Body, ClientId, CodeSent, Contact, Contacts, Content, ConversationId, ConversationSummary,
-    Conversations, Create, DeliveryStatus, Entry, EntryStatus, HistoryPage, Kind, Me, Member, Presence,
-    PresenceState, Presences, Receipt, ReceiptsPage, Role, Sent, SignedInSession, SignedInSessions, Tokens,
-    UserId, UserProfile,
+    Accept, BlockedUsers, Body, ClientId, CodeSent, Contact, Contacts, Content, ConversationId,
+    ConversationStats, ConversationSummary, Conversations, Create, DayStats, DeliveryStatus, Entry,
+    EntryStatus, HistoryPage, InviteId, InviteState, Invited, Invites, Kind, Me, Member, MessagesPage,
+    Presence, PresenceState, Presences, Receipt, ReceiptsPage, Role, Sanctioned, Sanctions, Sent,
+    SignedInSession, SignedInSessions, Tokens, UserId, UserProfile,
 };
 
 use crate::conversations::ConversationDetails;
@@ -20,7 +21,7 @@ pub(crate) fn create() -> Create {
         kind: Kind::Group,
         members: users(&["bob"]),
         name: Some("Camp fire".into()),
-        open: false,
+        open: None,
         client_id: client_id("camp-fire-1"),
     }
 }
@@ -50,13 +51,35 @@ pub(crate) fn summary() -> Option<ConversationSummary> {
         id: conversation()?,
         kind: Kind::Group,
         name: Some("Camp fire".into()),
+        description: Some("What is said at night.".into()),
+        avatar_url: None,
         open: false,
         role: Role::Admin,
         head: 2,
         delivered: 1,
         read: 1,
         unread: 1,
+        hidden: false,
         last: Some(Arc::new(message()?)),
+    })
+}
+
+pub(crate) fn messages() -> Option<MessagesPage> {
+    Some(MessagesPage {
+        messages: vec![Arc::new(message()?)],
+        as_of: 1,
+        more: false,
+    })
+}
+
+pub(crate) fn stats() -> Option<ConversationStats> {
+    Some(ConversationStats {
+        conversation: conversation()?,
+        messages: 1,
+        members: 2,
+        counted: 1,
+        senders: 1,
+        days: vec![DayStats { day: AT, messages: 1 }],
     })
 }
 
@@ -92,6 +115,49 @@ pub(crate) fn history() -> Option<HistoryPage> {
         entries: vec![Arc::new(created), Arc::new(message()?)],
         more: false,
     })
+}
+
+pub(crate) fn invited() -> Option<Invited> {
+    Some(Invited {
+        invite: invite_id()?,
+        token: Some(accept().token),
+        sent: change()?,
+    })
+}
+
+pub(crate) fn invites() -> Option<Invites> {
+    Some(Invites {
+        invites: vec![InviteState {
+            invite: invite_id()?,
+            by: users(&["alice"]).pop()?,
+            at: AT,
+            expires_at: None,
+            max_uses: Some(10),
+            uses: 1,
+        }],
+    })
+}
+
+pub(crate) fn accept() -> Accept {
+    let secret = "mfrggzdfmztwq2lknnwg23tpobyxe43uov3ho6dzpiydcmrtgq2q";
+    Accept {
+        token: format!("0198c8a4b3f07d0e9a4f6f1d2c3b4a59.{secret}"),
+    }
+}
+
+pub(crate) fn sanctions() -> Sanctions {
+    let sanctioned = users(&["bob", "mallory"]).into_iter().zip([false, true]);
+    Sanctions {
+        users: sanctioned
+            .map(|(user, banned)| Sanctioned {
+                user,
+                banned,
+                muted: !banned,
+                muted_until: (!banned).then_some(AT),
+            })
+            .collect(),
+        next: None,
+    }
 }
 
 pub(crate) fn receipts() -> ReceiptsPage {
@@ -270,6 +336,10 @@ fn members() -> Vec<Member> {
 
 fn conversation() -> Option<ConversationId> {
     ConversationId::new("0198c8a4b3f07d0e9a4f6f1d2c3b4a59").ok()
+}
+
+fn invite_id() -> Option<InviteId> {
+    InviteId::new("mfrggzdfmztwq2lknnwg23tpobyxe43u").ok()
 }
 
 fn client_id(id: &str) -> Option<ClientId> {

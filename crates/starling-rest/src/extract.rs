@@ -9,7 +9,7 @@ use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Json, Path, Quer
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
-use starling_protocol::{ConversationId, ErrorCode, InvalidId, Seq, UserId};
+use starling_protocol::{ConversationId, ErrorCode, InvalidId, InviteId, Seq, UserId};
 use utoipa::IntoParams;
 
 use crate::Rest;
@@ -103,6 +103,29 @@ impl<S: Send + Sync> FromRequestParts<S> for MemberOf {
         Ok(Self {
             id: ConversationId::new(id).map_err(bad_id)?,
             user: UserId::new(user).map_err(bad_id)?,
+        })
+    }
+}
+
+/// `/v1/conversations/{id}/invites/{invite}`
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(crate) struct InviteOf {
+    /// Which conversation.
+    pub(crate) id: ConversationId,
+    /// Which invite.
+    pub(crate) invite: InviteId,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for InviteOf {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let path = Path::<(String, String)>::from_request_parts(parts, state).await;
+        let Path((id, invite)) = path.map_err(not_utf8)?;
+        Ok(Self {
+            id: ConversationId::new(id).map_err(bad_id)?,
+            invite: InviteId::new(invite).map_err(bad_id)?,
         })
     }
 }

@@ -17,6 +17,7 @@ mod extract;
 mod me;
 mod members;
 mod messages;
+mod moderation;
 mod observe;
 mod openapi;
 mod presence;

@@ -13,7 +13,7 @@ use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::examples;
 use crate::extract::{Body, InConversation, MemberOf};
-use crate::openapi::{ChangeErrors, RequestErrors};
+use crate::openapi::{AddErrors, RequestErrors};
 
 /// New members.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -32,7 +32,7 @@ pub(crate) struct NewMembers {
     request_body(content = NewMembers, example = json!({"users": ["carol", "dave"]})),
     responses(
         (status = 200, description = "They are members from this entry on.", body = Sent, example = json!(examples::change())),
-        ChangeErrors
+        AddErrors
     )
 )]
 pub(crate) async fn add(

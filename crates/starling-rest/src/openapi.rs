@@ -111,14 +111,56 @@ error_sets! {
     /// Of reading a page that concerns no single conversation.
     PageErrors { Malformed Invalid Unauthenticated Unavailable Internal };
     /// Of reading in a conversation.
-    ReadErrors { Malformed Invalid Unauthenticated NotAMember UnknownConversation Unavailable Internal };
-    /// Of changing who is in a conversation, without a body.
+    ReadErrors { Malformed Invalid Unauthenticated NotAMember UnknownConversation ConversationDeleted Unavailable Internal };
+    /// Of reading a page of a log.
+    HistoryErrors {
+        Malformed Invalid CursorAhead Unauthenticated NotAMember UnknownConversation ConversationDeleted Unavailable Internal
+    };
+    /// Of reading what moderators and admins may.
+    ReadAsModeratorErrors {
+        Malformed Invalid Unauthenticated Forbidden NotAMember UnknownConversation ConversationDeleted Unavailable Internal
+    };
+    /// Of ending a membership or a conversation, without a body.
     RequestErrors {
-        Malformed Invalid Unauthenticated Forbidden NotAMember UnknownConversation Unavailable Unknown Internal
+        Malformed Invalid Unauthenticated Forbidden NotAMember UnknownConversation ConversationDeleted Unavailable Unknown Internal
+    };
+    /// Of joining an open conversation.
+    JoinErrors {
+        Malformed Invalid Unauthenticated Banned NotOpen UnknownConversation ConversationDeleted Unavailable Unknown Internal
+    };
+    /// Of leaving.
+    LeaveErrors {
+        Malformed Invalid Unauthenticated Forbidden NotAMember LastAdmin UnknownConversation ConversationDeleted Unavailable Unknown
+        Internal
+    };
+    /// Of adding members.
+    AddErrors {
+        Malformed Invalid TooLarge Unauthenticated Forbidden NotAMember Banned UnknownConversation ConversationDeleted Unavailable
+        Unknown Internal
+    } Malformed;
+    /// Of governing a conversation, without a body.
+    LiftErrors {
+        Malformed Invalid Unauthenticated Forbidden NotAMember UnknownConversation ConversationDeleted RateLimited Unavailable Unknown
+        Internal
     };
     /// The same with a body.
+    GovernErrors {
+        Malformed Invalid TooLarge Unauthenticated Forbidden NotAMember UnknownConversation ConversationDeleted RateLimited Unavailable
+        Unknown Internal
+    } Malformed;
+    /// The same of what concerns one member.
+    RoleErrors {
+        Malformed Invalid TooLarge Unauthenticated Forbidden NotAMember LastAdmin UnknownConversation ConversationDeleted UnknownUser
+        RateLimited Unavailable Unknown Internal
+    } Malformed;
+    /// Of joining by an invite.
+    AcceptErrors {
+        Malformed Invalid TooLarge Unauthenticated Banned UnknownInvite UnknownConversation ConversationDeleted RateLimited Unavailable
+        Unknown Internal
+    } Malformed;
+    /// The same with a body.
     ChangeErrors {
-        Malformed Invalid TooLarge Unauthenticated Forbidden NotAMember UnknownConversation Unavailable
+        Malformed Invalid TooLarge Unauthenticated Forbidden NotAMember UnknownConversation ConversationDeleted Unavailable
         Unknown Internal
     } Malformed;
     /// Of asking with a body.
@@ -127,11 +169,11 @@ error_sets! {
     LimitedErrors { Malformed Invalid TooLarge Unauthenticated RateLimited Unavailable Internal } Malformed;
     /// Of asking what became of an entry.
     StatusErrors {
-        Malformed Invalid CursorAhead Unauthenticated Forbidden NotAMember UnknownConversation Unavailable Internal
+        Malformed Invalid CursorAhead Unauthenticated Forbidden NotAMember UnknownConversation ConversationDeleted Unavailable Internal
     };
     /// Of setting a mark.
     MarkErrors {
-        Malformed Invalid TooLarge CursorAhead Unauthenticated NotAMember UnknownConversation Unavailable Internal
+        Malformed Invalid TooLarge CursorAhead Unauthenticated NotAMember UnknownConversation ConversationDeleted Unavailable Internal
     } Malformed;
     /// Of asking for a code.
     CodeErrors { Malformed Invalid TooLarge Forbidden RateLimited Unavailable Internal } Malformed;
@@ -151,17 +193,17 @@ error_sets! {
     BlockErrors { Malformed Invalid Unauthenticated UnknownUser RateLimited Unavailable Internal };
     /// Of sending.
     SendErrors {
-        Malformed Invalid TooLarge LamportAhead Unauthenticated Forbidden NotAMember UnknownConversation
+        Malformed Invalid TooLarge LamportAhead Unauthenticated Forbidden NotAMember Muted UnknownConversation ConversationDeleted
         UnknownMessage RateLimited Unavailable Unknown Internal
     } Malformed;
     /// Of changing a message, with a body.
     EditErrors {
-        Malformed Invalid TooLarge Unauthenticated Forbidden NotAMember UnknownConversation UnknownMessage
+        Malformed Invalid TooLarge Unauthenticated Forbidden NotAMember Muted UnknownConversation ConversationDeleted UnknownMessage
         RateLimited Unavailable Unknown Internal
     } Malformed;
     /// Of deleting a message, or reacting to it.
     AlterErrors {
-        Malformed Invalid Unauthenticated Forbidden NotAMember UnknownConversation UnknownMessage RateLimited
+        Malformed Invalid Unauthenticated Forbidden NotAMember Muted UnknownConversation ConversationDeleted UnknownMessage RateLimited
         Unavailable Unknown Internal
     };
 }

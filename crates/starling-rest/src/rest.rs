@@ -19,8 +19,8 @@ use utoipa_axum::routes;
 use crate::error::ApiError;
 use crate::readiness::Readiness;
 use crate::{
-    auth, blocks, contacts, conversations, entries, me, members, messages, observe, openapi, presence,
-    probes, receipts,
+    auth, blocks, contacts, conversations, entries, me, members, messages, moderation, observe, openapi,
+    presence, probes, receipts,
 };
 
 /// Renders the node's metrics in Prometheus' text format.
@@ -126,14 +126,26 @@ pub fn router(rest: Rest) -> Router {
 pub(crate) fn routes() -> OpenApiRouter<Arc<Rest>> {
     OpenApiRouter::with_openapi(openapi::introduction())
         .routes(routes!(conversations::create, conversations::list))
-        .routes(routes!(conversations::read))
+        .routes(routes!(
+            conversations::read,
+            conversations::delete,
+            moderation::update
+        ))
+        .routes(routes!(conversations::stats))
         .routes(routes!(conversations::join))
         .routes(routes!(conversations::leave))
         .routes(routes!(conversations::delivered))
         .routes(routes!(conversations::mark_read))
         .routes(routes!(members::add))
         .routes(routes!(members::remove))
-        .routes(routes!(entries::send))
+        .routes(routes!(moderation::set_role))
+        .routes(routes!(moderation::ban, moderation::unban))
+        .routes(routes!(moderation::mute, moderation::unmute))
+        .routes(routes!(moderation::sanctions))
+        .routes(routes!(moderation::invite, moderation::invites))
+        .routes(routes!(moderation::revoke))
+        .routes(routes!(moderation::accept))
+        .routes(routes!(entries::send, entries::messages))
         .routes(routes!(entries::history))
         .routes(routes!(messages::edit, messages::delete))
         .routes(routes!(messages::react, messages::unreact))

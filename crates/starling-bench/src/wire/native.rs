@@ -103,7 +103,7 @@ impl Wire for Native {
             kind: Kind::Group,
             members: chunks.next().unwrap_or_default().to_vec(),
             name: Some(name.to_owned()),
-            open: false,
+            open: None,
             client_id: Some(ClientId::new(name)?),
         });
         let Reply::Conversation(made) = self.ask(&mut sockets[0], u64::MAX, create).await? else {

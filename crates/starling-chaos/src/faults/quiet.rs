@@ -60,7 +60,7 @@ impl Quiet {
             kind: Kind::Group,
             members,
             name: Some(name.clone()),
-            open: false,
+            open: None,
             client_id: Some(ClientId::new(&name)?),
         };
         let id = maker.create(create).await?;

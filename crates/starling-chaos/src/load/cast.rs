@@ -129,7 +129,7 @@ async fn make(participants: &[Arc<Participant>], number: usize) -> Result<Conver
         } else {
             format!("group {number}")
         }),
-        open: number != 0,
+        open: Some(number != 0),
         client_id: Some(ClientId::new(format!("create-{number}"))?),
     };
     let id = participants[admin].create(create).await?;

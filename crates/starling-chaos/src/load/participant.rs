@@ -208,10 +208,9 @@ impl Participant {
             conversation: id.clone(),
         });
         let history = History {
-            conversation: id.clone(),
-            before: None,
             after,
             limit: Some(20),
+            ..History::newest(id.clone())
         };
         let page = self.client.history(history).await;
         conclude(&self.recorder, op, page.as_ref().map(|_| None));

@@ -123,7 +123,20 @@ fn sender(log: &Log<'_>, stored: &Stored<'_>) -> Option<String> {
             }
             ("an alteration", is_member(sender.as_str()))
         }
-        (Some(sender), Body::Left { .. }) => ("a removal", is_member(sender.as_str())),
+        (Some(sender), Body::Left { .. } | Body::Banned { removed: true, .. } | Body::Dissolved {}) => {
+            ("a removal", is_member(sender.as_str()))
+        }
+        (
+            Some(sender),
+            Body::RoleChanged { .. }
+            | Body::Banned { .. }
+            | Body::Unbanned { .. }
+            | Body::Muted { .. }
+            | Body::Unmuted { .. }
+            | Body::Updated(_)
+            | Body::Invited { .. }
+            | Body::Revoked { .. },
+        ) => ("a change of rights", is_member(sender.as_str())),
         (Some(sender), Body::Joined { users, .. }) => (
             "an addition",
             users.contains(sender) || is_member(sender.as_str()),

@@ -617,12 +617,7 @@ async fn requests_are_answered_and_sent_again_like_sends() {
     let client = builder(&server).discard_events().start().unwrap();
     let (mut peer, _) = server.welcome().await;
     let (page, ()) = tokio::join!(
-        client.history(starling_client::protocol::History {
-            conversation: id("c"),
-            before: None,
-            after: None,
-            limit: None
-        }),
+        client.history(starling_client::protocol::History::newest(id("c"))),
         async {
             let frame = peer.hear().await;
             peer.refuse(frame.id, ErrorCode::Unavailable).await;

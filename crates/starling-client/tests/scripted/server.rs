@@ -249,12 +249,15 @@ pub(crate) fn state(conversation: &str, cursor: Seq) -> ConversationState {
         id: id(conversation),
         kind: Kind::Group,
         name: None,
+        description: None,
+        avatar_url: None,
         open: false,
         role: Role::Member,
         head: cursor,
         delivered: 0,
         read: 0,
         unread: 0,
+        hidden: false,
         last: None,
     };
     ConversationState { cursor, conversation }

@@ -114,7 +114,7 @@ impl Hub {
     /// Hands a run to the sessions: in pieces that end with a removal, since nothing after it reaches the removed
     /// member (I10).
     fn deliver(&mut self, run: &[Arc<Entry>]) {
-        for piece in run.split_inclusive(|entry| matches!(entry.body, Body::Left { .. })) {
+        for piece in run.split_inclusive(|entry| entry.body.ends_memberships()) {
             let (Some(first), Some(last)) = (piece.first(), piece.last()) else {
                 continue;
             };
@@ -256,5 +256,5 @@ impl Hub {
 
 /// Whether an entry ends the membership of a session's user.
 pub(crate) fn ends(entry: &Entry, session: &Session) -> bool {
-    matches!(&entry.body, Body::Left { user } if user == session.user())
+    entry.body.ends_membership_of(session.user())
 }

@@ -12,6 +12,7 @@ use super::bus::Subscribers;
 use super::faults::{Latency, Link};
 use super::leases::Slot;
 use super::people::CodeKey;
+use super::recent::Recent;
 use super::sessions::{Bucket, Queue};
 use crate::ports::{ConnectionId, Incarnation, LeaseToken, SessionRef, Unavailable};
 
@@ -51,7 +52,7 @@ pub struct MemoryCoordination {
 }
 
 /// One node's handle on the coordination service. It implements [`crate::ports::Leases`],
-/// [`crate::ports::Bus`], [`crate::ports::SessionMap`], [`crate::ports::PresenceIndex`],
+/// [`crate::ports::Bus`], [`crate::ports::RecentEntries`], [`crate::ports::SessionMap`], [`crate::ports::PresenceIndex`],
 /// [`crate::ports::OfflineIndex`] and [`crate::ports::RateLimiter`]. Clones are the same node; when the last one is gone, so is its subscription.
 #[derive(Clone)]
 pub struct MemoryNode {
@@ -88,6 +89,7 @@ pub(super) struct State {
 #[derive(Clone, Default)]
 pub(super) struct Keys {
     pub(super) slots: HashMap<ConversationId, Slot>,
+    pub(super) recent: HashMap<ConversationId, Recent>,
     pub(super) routes: HashMap<ConversationId, BTreeSet<Incarnation>>,
     pub(super) alive: BTreeMap<Incarnation, Instant>,
     pub(super) sessions: HashMap<UserId, BTreeMap<ConnectionId, Incarnation>>,

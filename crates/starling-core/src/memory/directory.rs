@@ -6,7 +6,10 @@ use starling_protocol::{ConversationId, Seq, UserId};
 use super::faults::{ApplyFault, pause};
 use super::replicas::{Replicas, Write};
 use super::store::MemoryStore;
-use crate::ports::{ConversationRecord, Directory, Effect, MarksRaised, MemberRecord, Unavailable};
+use crate::ports::{
+    ConversationRecord, Directory, Effect, InviteRecord, MarksRaised, MemberRecord, SanctionRecord,
+    Unavailable,
+};
 
 impl MemoryStore {
     /// Carries out [`Effect::Meet`], which takes no part in the simulation of majorities.
@@ -85,6 +88,15 @@ impl Directory for MemoryStore {
             .await
     }
 
+    async fn sanctions(&self, conversation: &ConversationId) -> Result<Vec<SanctionRecord>, Unavailable> {
+        self.reading(|data| data.tables.sanctions(conversation)).await
+    }
+
+    async fn invites(&self, conversation: &ConversationId) -> Result<Vec<InviteRecord>, Unavailable> {
+        self.reading(|data| data.tables.invites(conversation).cloned().collect())
+            .await
+    }
+
     async fn memberships(
         &self,
         user: &UserId,
@@ -152,6 +164,24 @@ impl Directory for MemoryStore {
             for raised in marks {
                 replicas.write(Write::Marks(raised.clone()));
             }
+        })
+        .await
+    }
+
+    async fn hide(
+        &self,
+        conversation: &ConversationId,
+        user: &UserId,
+        messages: u64,
+    ) -> Result<(), Unavailable> {
+        let write = Write::Hidden(conversation.clone(), user.clone(), messages);
+        self.writing(|replicas, _| replicas.write(write)).await
+    }
+
+    async fn count_members(&self, conversation: &ConversationId) -> Result<u64, Unavailable> {
+        self.reading(|data| {
+            let members = data.tables.members(conversation);
+            members.filter(|member| member.left.is_none()).count() as u64
         })
         .await
     }

@@ -138,10 +138,14 @@ impl State {
     fn commit(&mut self, commit: &Commit, timing: &Timing, now: Instant) -> Committed {
         let slot = self.keys.slots.entry(commit.conversation.clone()).or_default();
         let (lease, heir) = slot.commit(commit, timing, now);
+        let recent = self.keys.recent.entry(commit.conversation.clone()).or_default();
+        recent.commit(commit);
         let route = self.keys.route(&commit.conversation);
         if !commit.payload.is_empty() {
+            let parts: Vec<_> = std::iter::once(&commit.payload).chain(&commit.entries).collect();
+            let payload = parts.into_iter().flatten().copied().collect::<Vec<u8>>().into();
             for incarnation in route.iter().filter(|incarnation| **incarnation != commit.own) {
-                self.subscribers.publish(incarnation, &commit.payload);
+                self.subscribers.publish(incarnation, &payload);
             }
         }
         // After the payload: the heir has the batch before it appends to it.

@@ -1,5 +1,6 @@
 //! The log's port over the replicas: ordered inserts, majority reads, and what may become of an insert.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use starling_protocol::{ClientId, ConversationId, Entry, Seq, UserId};
 
 use super::faults::{InsertFault, pause};
 use super::store::MemoryStore;
-use crate::ports::{EntryLog, InsertError, Unavailable};
+use crate::ports::{DAY_MS, EntryLog, InsertError, MessageRange, RangeEnd, Tally, Unavailable};
 
 impl MemoryStore {
     /// Inserts `entries`, which stand at `offset` of the caller's batch.
@@ -113,6 +114,52 @@ impl EntryLog for MemoryStore {
             let mut page: Vec<_> = data.between(conversation, 0, before).rev().take(limit).collect();
             page.reverse();
             page
+        })
+        .await
+    }
+
+    async fn messages(
+        &self,
+        conversation: &ConversationId,
+        range: &MessageRange,
+        limit: usize,
+    ) -> Result<Vec<Arc<Entry>>, Unavailable> {
+        self.reading(|data| {
+            let messages = data.between(conversation, 0, Seq::MAX).filter(|entry| {
+                let wanted = range.sender.is_none() || range.sender == entry.sender;
+                entry.body.is_message() && wanted && (range.after + 1..=range.to).contains(&entry.messages)
+            });
+            match range.end {
+                RangeEnd::Lowest => messages.skip(range.skip).take(limit).collect(),
+                RangeEnd::Highest => {
+                    let mut page: Vec<_> = messages.rev().skip(range.skip).take(limit).collect();
+                    page.reverse();
+                    page
+                }
+            }
+        })
+        .await
+    }
+
+    async fn tally(
+        &self,
+        conversation: &ConversationId,
+        after: u64,
+        to: u64,
+        days: usize,
+    ) -> Result<Tally, Unavailable> {
+        self.reading(|data| {
+            let (mut senders, mut by_day) = (BTreeSet::new(), BTreeMap::new());
+            for entry in data.between(conversation, 0, Seq::MAX) {
+                if entry.body.is_message() && (after + 1..=to).contains(&entry.messages) {
+                    senders.insert(entry.sender.clone());
+                    *by_day.entry(entry.at.div_euclid(DAY_MS) * DAY_MS).or_default() += 1;
+                }
+            }
+            Tally {
+                senders: senders.len() as u64,
+                days: by_day.into_iter().rev().take(days).collect(),
+            }
         })
         .await
     }

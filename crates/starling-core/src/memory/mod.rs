@@ -19,6 +19,7 @@ mod log;
 mod messages;
 mod people;
 mod presence;
+mod recent;
 mod replicas;
 mod sessions;
 mod store;
@@ -82,6 +83,7 @@ pub fn node(store: &MemoryStore, coordination: &MemoryCoordination) -> NodePorts
         directory: Arc::new(store.clone()),
         leases: Arc::new(coordination.clone()),
         bus: Arc::new(coordination.clone()),
+        recent: Arc::new(coordination.clone()),
         sessions: Arc::new(coordination.clone()),
         presence: Arc::new(coordination.clone()),
         presence_store: Arc::new(store.clone()),

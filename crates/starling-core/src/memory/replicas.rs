@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::effects::Tables;
 use super::messages::{Change, Messages};
 use super::store::StoreCounts;
-use crate::ports::{Effect, MarksRaised};
+use crate::ports::{Alteration, Effect, MarksRaised};
 use crate::{defect, planted};
 
 /// All data of the store, in two states.
@@ -42,6 +42,7 @@ pub(super) enum Write {
     Effect(Effect),
     Applied(ConversationId, Seq),
     Marks(MarksRaised),
+    Hidden(ConversationId, UserId, u64),
     User(UserId, Option<String>),
     PresenceText(UserId, Option<String>),
     LastSeen(UserId, i64),
@@ -205,12 +206,42 @@ impl Data {
                 }
                 self.refresh(conversation, *target);
             }
+            Write::Effect(
+                effect @ Effect::Dissolve {
+                    conversation,
+                    seq,
+                    by,
+                    at,
+                },
+            ) => {
+                self.tables.apply(effect);
+                self.purge(conversation, *seq, by, *at);
+            }
             Write::Effect(effect) => self.tables.apply(effect),
             Write::Applied(conversation, seq) => self.tables.mark_applied(conversation, *seq),
+            Write::Hidden(conversation, user, messages) => self.tables.hide(conversation, user, *messages),
             Write::Marks(raised) => self.tables.raise_marks(raised),
             Write::PresenceText(user, text) => self.tables.set_presence_text(user, text.as_deref()),
             Write::LastSeen(user, at) => self.tables.saw_last(user, *at),
             Write::User(user, name) => self.tables.saw_user(user, name.as_deref()),
+        }
+    }
+
+    /// Takes the text out of all entries before one, and marks messages so that none finds its way back.
+    fn purge(&mut self, conversation: &ConversationId, before: Seq, by: &UserId, at: i64) {
+        let change = Change {
+            seq: before,
+            by,
+            at,
+            alteration: &Alteration::Delete,
+        };
+        let entries: Vec<_> = self.between(conversation, 0, before).collect();
+        for entry in entries {
+            self.redact(conversation, entry.seq);
+            if entry.body.is_message() {
+                self.messages.alter(conversation, entry.seq, &change);
+                self.refresh(conversation, entry.seq);
+            }
         }
     }
 

@@ -33,6 +33,7 @@ pub use settings::{PeopleSettings, Secret};
 
 pub(crate) use barred::{check_open, check_send};
 pub(crate) use ended::{follow, follow_once};
+pub(crate) use profiles::check_avatar;
 
 use crate::node_message::NodeMessage;
 use crate::ports::{Incarnation, Quota};

@@ -110,7 +110,7 @@ fn me(profile: Profile) -> Me {
 }
 
 /// Others' programs will fetch it.
-fn check_avatar(url: &str) -> Result<(), Error> {
+pub(crate) fn check_avatar(url: &str) -> Result<(), Error> {
     let rule = || invalid("`avatar_url` must be an https URL without user and password");
     let parsed = Url::parse(url).map_err(|_| rule())?;
     let plain = parsed.username().is_empty() && parsed.password().is_none();

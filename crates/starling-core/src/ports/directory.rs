@@ -2,11 +2,11 @@
 //! re-applying entries; every update is guarded by the seq that made it, so re-applying does no harm.
 
 use async_trait::async_trait;
-use starling_protocol::{ConversationId, Kind, Receipt, Role, Seq, UserId};
+use starling_protocol::{ConversationId, InviteId, Kind, Profile, Receipt, Role, Seq, UserId};
 
 use super::Unavailable;
 
-/// A conversation as its `created` entry made it.
+/// A conversation as its `created` entry made it, and the `updated` ones since.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConversationRecord {
     /// Which.
@@ -15,14 +15,74 @@ pub struct ConversationRecord {
     pub kind: Kind,
     /// Its name, if it has one.
     pub name: Option<String>,
+    /// What it is about, if that is said.
+    pub description: Option<String>,
+    /// Where its picture is, if it has one.
+    pub avatar_url: Option<String>,
     /// Whether anyone may join by himself.
     pub open: bool,
+    /// Seq of the entry that last changed the four: the guard.
+    pub updated: Seq,
     /// Who made it.
     pub created_by: UserId,
     /// When, in milliseconds since the Unix epoch.
     pub created_at: i64,
     /// Every entry up to here is applied to the directory and was announced to the nodes. Lags.
     pub applied: Seq,
+    /// Seq of the entry that deleted it for all.
+    pub dissolved: Option<Seq>,
+}
+
+impl ConversationRecord {
+    /// What it is called, and who may join it.
+    pub fn profile(&self) -> Profile {
+        Profile {
+            name: self.name.clone(),
+            description: self.description.clone(),
+            avatar_url: self.avatar_url.clone(),
+            open: self.open,
+        }
+    }
+}
+
+/// The end of a mute that does not end by itself.
+pub const FOR_EVER: i64 = i64::MAX;
+
+/// What a user may not do in a conversation, be he a member or not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SanctionRecord {
+    /// In which conversation.
+    pub conversation: ConversationId,
+    /// Who.
+    pub user: UserId,
+    /// He is banned.
+    pub banned: bool,
+    /// Until when he is muted, in milliseconds since the Unix epoch; [`FOR_EVER`]: until it is lifted. `None`: he is
+    /// not.
+    pub muted_until: Option<i64>,
+    /// Seq of the entry that last changed this record.
+    pub changed: Seq,
+}
+
+/// An invite that was not revoked and is not used up. It may have expired.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InviteRecord {
+    /// Which: the hash of its token.
+    pub id: InviteId,
+    /// To which conversation.
+    pub conversation: ConversationId,
+    /// Who made it.
+    pub created_by: UserId,
+    /// When, in milliseconds since the Unix epoch.
+    pub created_at: i64,
+    /// Until when it is good, in milliseconds since the Unix epoch, if it ends by itself.
+    pub expires_at: Option<i64>,
+    /// How many may join by it, if that is bounded.
+    pub max_uses: Option<u32>,
+    /// How many have.
+    pub uses: u32,
+    /// Seq of the entry that last changed this record.
+    pub changed: Seq,
 }
 
 /// A present or former member.
@@ -34,8 +94,10 @@ pub struct MemberRecord {
     pub user: UserId,
     /// What he or she may do (the last role, for a former member).
     pub role: Role,
-    /// Seq of the entry that last changed this record: the guard.
+    /// Seq of the entry that last began or ended the membership: its guard.
     pub changed: Seq,
+    /// Seq of the entry that last set the role: its guard. A role may be set after the membership began.
+    pub role_changed: Seq,
     /// Seq of the entry that ended the membership; `None` for present members.
     pub left: Option<Seq>,
     /// Everything up to here was delivered to one of the user's devices.
@@ -43,6 +105,8 @@ pub struct MemberRecord {
     /// Everything up to here the user has read, or it is his own last message. May be ahead of `delivered`: who
     /// sends need not have what was sent before.
     pub read: Seq,
+    /// It is off the user's list as long as its log holds no more messages than so many.
+    pub hidden: Option<u64>,
 }
 
 impl MemberRecord {
@@ -79,7 +143,7 @@ pub enum Effect {
     /// The conversation exists (inserted if absent, with `applied` as given; otherwise left alone).
     CreateConversation(ConversationRecord),
     /// The user is a member with this role; `delivered` and `read` are raised to `seq - 1` at least, since a new
-    /// member is owed nothing older.
+    /// member is owed nothing older. What was hidden is not any more.
     SetMember {
         /// Of which conversation.
         conversation: ConversationId,
@@ -102,6 +166,59 @@ pub enum Effect {
         /// When, in milliseconds since the Unix epoch.
         at: i64,
     },
+    /// The member has this role. The role is guarded by itself, so that a change of it does not pass for the beginning
+    /// of a membership. Of one of whom there is no record nothing is kept: then the entry that made him a member is not
+    /// applied either, and is applied again before this one.
+    SetRole {
+        /// In which conversation.
+        conversation: ConversationId,
+        /// Who.
+        user: UserId,
+        /// Which role.
+        role: Role,
+        /// By which entry.
+        seq: Seq,
+    },
+    /// The user is banned or muted, or is so no more; each of the two is guarded by itself.
+    Sanction {
+        /// In which conversation.
+        conversation: ConversationId,
+        /// Who.
+        user: UserId,
+        /// What.
+        sanction: Sanction,
+        /// By which entry.
+        seq: Seq,
+    },
+    /// This is what the conversation is called, and who may join it: all of it, so that what came before is of no
+    /// matter.
+    SetProfile {
+        /// Which conversation.
+        conversation: ConversationId,
+        /// What it is.
+        profile: Profile,
+        /// By which entry.
+        seq: Seq,
+    },
+    /// There is an invite (made if absent; otherwise left alone).
+    MakeInvite(InviteRecord),
+    /// So many have joined by an invite: the count is raised to this, never lowered. Counts that are carried by the
+    /// entries themselves make each use count once, however often it is applied.
+    UseInvite {
+        /// Which.
+        invite: InviteId,
+        /// How many, up to the entry.
+        uses: u32,
+        /// By which entry.
+        seq: Seq,
+    },
+    /// An invite is over, for good.
+    RevokeInvite {
+        /// Which.
+        invite: InviteId,
+        /// By which entry.
+        seq: Seq,
+    },
     /// A message is not what it was.
     AlterMessage {
         /// In which conversation.
@@ -117,6 +234,18 @@ pub enum Effect {
         /// What of it changes.
         alteration: Alteration,
     },
+    /// The conversation is deleted for all: nobody is a member any more, and the text of everything before this entry
+    /// is gone, also of what is altered late. The entries keep their places and keys.
+    Dissolve {
+        /// Which.
+        conversation: ConversationId,
+        /// By which entry.
+        seq: Seq,
+        /// Who made it.
+        by: UserId,
+        /// When, in milliseconds since the Unix epoch.
+        at: i64,
+    },
     /// The user is no member any more.
     EndMember {
         /// Of which conversation.
@@ -126,6 +255,15 @@ pub enum Effect {
         /// By which entry.
         seq: Seq,
     },
+}
+
+/// What becomes of a user's rights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sanction {
+    /// He is banned, or not.
+    Ban(bool),
+    /// He is muted until this time, or not.
+    Mute(Option<i64>),
 }
 
 /// What of a message changes. Each part of it is guarded by itself: an edit by later edits, a reaction by later
@@ -202,6 +340,18 @@ pub trait Directory: Send + Sync + 'static {
         user: &UserId,
     ) -> Result<Option<MemberRecord>, Unavailable>;
 
+    /// All bans and mutes of a conversation, those that were lifted included.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    async fn sanctions(&self, conversation: &ConversationId) -> Result<Vec<SanctionRecord>, Unavailable>;
+
+    /// The invites of a conversation that are not revoked and not used up, by id.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    async fn invites(&self, conversation: &ConversationId) -> Result<Vec<InviteRecord>, Unavailable>;
+
     /// A page of a user's present memberships, by conversation id, after `after`.
     ///
     /// # Errors
@@ -231,6 +381,23 @@ pub trait Directory: Send + Sync + 'static {
     /// # Errors
     /// [`Unavailable`]: some may be raised; raising all again does no harm.
     async fn raise_marks(&self, marks: &[MarksRaised]) -> Result<(), Unavailable>;
+
+    /// Takes the conversation off a present member's list until its log holds more than so many messages.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    async fn hide(
+        &self,
+        conversation: &ConversationId,
+        user: &UserId,
+        messages: u64,
+    ) -> Result<(), Unavailable>;
+
+    /// How many present members there are.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    async fn count_members(&self, conversation: &ConversationId) -> Result<u64, Unavailable>;
 
     /// Makes the user on first sight; keeps a name that is given.
     ///

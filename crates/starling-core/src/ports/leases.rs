@@ -72,8 +72,13 @@ pub struct Commit {
     /// What becomes of the lease.
     pub then: AfterCommit,
     /// Published on the channel of every node on the conversation's route except `own`, whether or not the
-    /// token still holds. Empty: publish nothing.
+    /// token still holds, with `entries` appended. Empty: publish nothing.
     pub payload: Bytes,
+    /// The batch, which ends at `head`, in its stored form: kept for [`RecentEntries`](super::RecentEntries) behind what
+    /// precedes it there, or instead of what does not. Empty: keep nothing.
+    pub entries: Vec<Bytes>,
+    /// The batch takes back what was said: nothing from before it is kept.
+    pub takes_back: bool,
     /// The publishing node, which has delivered already.
     pub own: Incarnation,
     /// Published, after the payload, on the channel of the node that the lease is handed to.

@@ -23,6 +23,43 @@ pub enum InsertError {
     Unknown(String),
 }
 
+/// Which messages of a log: by their numbers, that is by what `messages` says in their entries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessageRange {
+    /// Only those with a higher number.
+    pub after: u64,
+    /// Only those with this number or a lower one.
+    pub to: u64,
+    /// Only those of this user.
+    pub sender: Option<UserId>,
+    /// Which of them, where there are more than are wanted.
+    pub end: RangeEnd,
+    /// How many of them, from that end, are left out.
+    pub skip: usize,
+}
+
+/// What messages of a range amount to.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// How many users have sent them.
+    pub senders: u64,
+    /// On which days, in UTC, as their beginnings in milliseconds since the Unix epoch, and how many on each; the newest
+    /// first.
+    pub days: Vec<(i64, u64)>,
+}
+
+/// A day in milliseconds.
+pub const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
+
+/// An end of a range.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RangeEnd {
+    /// The oldest come first.
+    Lowest,
+    /// The newest come first.
+    Highest,
+}
+
 /// The append-only log. Unique on (conversation, seq) and, where there is a client id, on (conversation,
 /// sender, client id).
 ///
@@ -70,6 +107,30 @@ pub trait EntryLog: Send + Sync + 'static {
         before: Seq,
         limit: usize,
     ) -> Result<Vec<Arc<Entry>>, Unavailable>;
+
+    /// Messages in a range, at most `limit` from its end, ascending. Costs what the range costs where it names a
+    /// sender, and what is found and skipped otherwise.
+    ///
+    /// # Errors
+    /// As [`EntryLog::head`].
+    async fn messages(
+        &self,
+        conversation: &ConversationId,
+        range: &MessageRange,
+        limit: usize,
+    ) -> Result<Vec<Arc<Entry>>, Unavailable>;
+
+    /// Counts the messages with `after < number <= to`, on the newest `days` days of theirs.
+    ///
+    /// # Errors
+    /// As [`EntryLog::head`].
+    async fn tally(
+        &self,
+        conversation: &ConversationId,
+        after: u64,
+        to: u64,
+        days: usize,
+    ) -> Result<Tally, Unavailable>;
 
     /// Looks entries up by idempotency key, in no order; absent ones are left out. Absence is not final while
     /// an insert with an unknown outcome may still land.

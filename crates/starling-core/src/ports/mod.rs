@@ -2,7 +2,7 @@
 //!
 //! Architecture invariant: the engine knows no Redis, no MongoDB and no sockets. Two groups of ports stand
 //! behind these traits: the *store* ([`EntryLog`], [`Directory`], [`PresenceStore`]), which decides, and *coordination*
-//! ([`Leases`], [`Bus`], [`SessionMap`],
+//! ([`Leases`], [`Bus`], [`RecentEntries`], [`SessionMap`],
 //! [`PresenceIndex`], [`OfflineIndex`], [`RateLimiter`]), which only buys speed: all that it
 //! holds may vanish, go back in time or be unreachable at any moment, and that costs latency, never a message.
 //!
@@ -16,21 +16,24 @@ mod leases;
 mod log;
 mod people;
 mod presence;
+mod recent;
 mod sessions;
 
 use std::sync::Arc;
 
 pub use bus::{Bus, BusEvent, Incarnation};
 pub use directory::{
-    Alteration, ConversationRecord, Directory, Effect, MEET_AT_MOST, MarksRaised, MemberRecord,
+    Alteration, ConversationRecord, Directory, Effect, FOR_EVER, InviteRecord, MEET_AT_MOST, MarksRaised,
+    MemberRecord, Sanction, SanctionRecord,
 };
 pub use leases::{AfterCommit, Commit, Committed, LeaseState, LeaseToken, Leases, Reservation};
-pub use log::{EntryLog, InsertError};
+pub use log::{DAY_MS, EntryLog, InsertError, MessageRange, RangeEnd, Tally};
 pub use people::{
     Accounts, CodeSender, Codes, ContactBook, ContactRecord, Digest, PeoplePorts, Profile, ProfileUpdate,
     Quota, Quotas, Relation, Replacement, Rotation, SignInId, SignInRecord, SignIns, TokenIssuer,
 };
 pub use presence::{PresenceIndex, PresenceStore, Remembered};
+pub use recent::{RECENT_AT_MOST, RecentEntries};
 pub use sessions::{
     Admission, ConnectionId, OfflineIndex, RateGrant, RateLimit, RateLimiter, SessionMap, SessionRef,
 };
@@ -66,6 +69,8 @@ pub struct Ports {
     pub leases: Arc<dyn Leases>,
     /// Messages between nodes, and who is alive.
     pub bus: Arc<dyn Bus>,
+    /// The last entries of conversations.
+    pub recent: Arc<dyn RecentEntries>,
     /// Which user is connected where.
     pub sessions: Arc<dyn SessionMap>,
     /// Who is connected to which node, and who is away.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use starling_protocol::{Body, Entry, Seq, UserId};
 
-use crate::ports::{Alteration, ConversationRecord, Effect};
+use crate::ports::{Alteration, ConversationRecord, Effect, FOR_EVER, InviteRecord, Sanction};
 
 /// The guarded updates that follow from entries, in their order.
 pub(crate) fn effects(entries: &[Arc<Entry>]) -> Vec<Effect> {
@@ -28,24 +28,78 @@ pub(crate) fn effects(entries: &[Arc<Entry>]) -> Vec<Effect> {
                         id: entry.conversation.clone(),
                         kind: *kind,
                         name: name.clone(),
+                        description: None,
+                        avatar_url: None,
                         open: *open,
+                        updated: entry.seq,
                         created_by: sender.clone(),
                         created_at: entry.at,
                         applied: 0,
+                        dissolved: None,
                     }));
                 }
                 effects.extend(members.iter().map(|member| set(&member.user, member.role)));
                 effects.push(meet(entry));
             }
-            Body::Joined { users, role } => {
+            Body::Joined { users, role, invite } => {
                 effects.extend(users.iter().map(|user| set(user, *role)));
+                effects.extend(invite.iter().map(|used| Effect::UseInvite {
+                    invite: used.id.clone(),
+                    uses: used.uses,
+                    seq: entry.seq,
+                }));
                 effects.push(meet(entry));
             }
-            Body::Left { user } => effects.push(Effect::EndMember {
+            Body::Left { user } => effects.push(end_member(entry, user)),
+            Body::RoleChanged { user, role } => effects.push(Effect::SetRole {
                 conversation: entry.conversation.clone(),
                 user: user.clone(),
+                role: *role,
                 seq: entry.seq,
             }),
+            Body::Banned { user, removed } => {
+                effects.extend(removed.then(|| end_member(entry, user)));
+                effects.push(sanction(entry, user, Sanction::Ban(true)));
+            }
+            Body::Unbanned { user } => effects.push(sanction(entry, user, Sanction::Ban(false))),
+            Body::Muted { user, until } => {
+                let until = Some(until.unwrap_or(FOR_EVER));
+                effects.push(sanction(entry, user, Sanction::Mute(until)));
+            }
+            Body::Unmuted { user } => effects.push(sanction(entry, user, Sanction::Mute(None))),
+            Body::Updated(profile) => effects.push(Effect::SetProfile {
+                conversation: entry.conversation.clone(),
+                profile: profile.as_ref().clone(),
+                seq: entry.seq,
+            }),
+            Body::Invited {
+                invite,
+                expires_at,
+                max_uses,
+            } => effects.extend(entry.sender.clone().map(|sender| {
+                Effect::MakeInvite(InviteRecord {
+                    id: invite.clone(),
+                    conversation: entry.conversation.clone(),
+                    created_by: sender,
+                    created_at: entry.at,
+                    expires_at: *expires_at,
+                    max_uses: *max_uses,
+                    uses: 0,
+                    changed: entry.seq,
+                })
+            })),
+            Body::Revoked { invite } => effects.push(Effect::RevokeInvite {
+                invite: invite.clone(),
+                seq: entry.seq,
+            }),
+            Body::Dissolved {} => {
+                effects.extend(entry.sender.clone().map(|by| Effect::Dissolve {
+                    conversation: entry.conversation.clone(),
+                    seq: entry.seq,
+                    by,
+                    at: entry.at,
+                }));
+            }
             Body::Edited { target, text } => {
                 effects.extend(alteration(
                     entry,
@@ -66,6 +120,23 @@ pub(crate) fn effects(entries: &[Arc<Entry>]) -> Vec<Effect> {
         }
     }
     effects
+}
+
+fn end_member(entry: &Entry, user: &UserId) -> Effect {
+    Effect::EndMember {
+        conversation: entry.conversation.clone(),
+        user: user.clone(),
+        seq: entry.seq,
+    }
+}
+
+fn sanction(entry: &Entry, user: &UserId, sanction: Sanction) -> Effect {
+    Effect::Sanction {
+        conversation: entry.conversation.clone(),
+        user: user.clone(),
+        sanction,
+        seq: entry.seq,
+    }
 }
 
 fn meet(entry: &Entry) -> Effect {

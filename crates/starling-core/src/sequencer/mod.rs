@@ -6,6 +6,7 @@
 mod actor;
 mod batch;
 mod effects;
+mod moderation;
 mod operation;
 mod rules;
 mod state;
@@ -20,7 +21,8 @@ use starling_protocol::ConversationId;
 use tokio::sync::{Notify, mpsc};
 
 pub(crate) use effects::newcomers;
-pub(crate) use operation::{Answer, Change, Operation, Outcome};
+pub(crate) use operation::{Answer, Change, Operation, Outcome, ProfileChange};
+pub(crate) use rules::deleted;
 pub(crate) use state::{PAGE, read_range};
 pub(crate) use writer::Writer;
 

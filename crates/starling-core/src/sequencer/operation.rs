@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use starling_protocol::{
-    ClientId, Content, ConversationId, Entry, Error, HeadMark, Kind, Member, Seq, UserId,
+    ClientId, Content, ConversationId, Entry, Error, HeadMark, InviteId, Kind, Member, Role, Seq, UserId,
 };
 use tokio::time::Instant;
 
@@ -32,7 +32,9 @@ pub(crate) enum Change {
         emoji: String,
         removed: bool,
     },
-    Join,
+    Join {
+        invite: Option<InviteId>,
+    },
     Leave,
     Add {
         users: Vec<UserId>,
@@ -40,6 +42,42 @@ pub(crate) enum Change {
     Remove {
         user: UserId,
     },
+    Dissolve,
+    Role {
+        user: UserId,
+        role: Role,
+    },
+    Ban {
+        user: UserId,
+    },
+    Unban {
+        user: UserId,
+    },
+    Mute {
+        user: UserId,
+        until: Option<i64>,
+    },
+    Unmute {
+        user: UserId,
+    },
+    Update(ProfileChange),
+    Invite {
+        invite: InviteId,
+        expires_at: Option<i64>,
+        max_uses: Option<u32>,
+    },
+    Revoke {
+        invite: InviteId,
+    },
+}
+
+/// What of a conversation's profile changes: what is `None` stays, an empty text is taken away.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct ProfileChange {
+    pub(crate) name: Option<String>,
+    pub(crate) description: Option<String>,
+    pub(crate) avatar_url: Option<String>,
+    pub(crate) open: Option<bool>,
 }
 
 impl Change {
@@ -155,7 +193,21 @@ impl Operation {
             Change::React { emoji, .. } => emoji.len(),
             Change::Create { members, .. } => members.len() * 160,
             Change::Add { users } => users.len() * 132,
-            Change::Join | Change::Leave | Change::Remove { .. } => 132,
+            Change::Update(asked) => {
+                let texts = [&asked.name, &asked.description, &asked.avatar_url];
+                texts.into_iter().flatten().map(String::len).sum()
+            }
+            Change::Join { .. }
+            | Change::Leave
+            | Change::Remove { .. }
+            | Change::Dissolve
+            | Change::Role { .. }
+            | Change::Ban { .. }
+            | Change::Unban { .. }
+            | Change::Mute { .. }
+            | Change::Unmute { .. }
+            | Change::Invite { .. }
+            | Change::Revoke { .. } => 132,
         }
     }
 }

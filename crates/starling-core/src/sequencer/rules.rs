@@ -7,6 +7,8 @@ use starling_protocol::{Body, Entry, Error, ErrorCode, Kind, MessageKind, Messag
 
 use super::operation::{Change, Operation};
 use super::state::State;
+use super::{moderation, moderation::check_voice};
+use crate::time::unix_millis;
 
 /// What becomes of an operation at a state.
 #[derive(Debug, PartialEq, Eq)]
@@ -44,8 +46,13 @@ fn refuse(code: ErrorCode, message: impl Into<String>) -> Verdict {
     Verdict::Refuse(Error::new(code, message))
 }
 
-fn forbidden<T>(message: &str) -> Result<T, Error> {
+pub(super) fn forbidden<T>(message: &str) -> Result<T, Error> {
     Err(Error::new(ErrorCode::Forbidden, message))
+}
+
+/// What is answered about a conversation that is deleted for all.
+pub(crate) fn deleted() -> Error {
+    Error::new(ErrorCode::ConversationDeleted, "the conversation was deleted")
 }
 
 fn decide(operation: &Operation, state: &State) -> Result<Verdict, Error> {
@@ -63,7 +70,9 @@ fn decide(operation: &Operation, state: &State) -> Result<Verdict, Error> {
             open: *open,
             members: members.clone(),
         };
-        return Ok(if state.exists() {
+        return Ok(if state.dissolved {
+            Verdict::Refuse(deleted())
+        } else if state.exists() {
             Verdict::Unchanged
         } else {
             Verdict::Change(body)
@@ -75,18 +84,15 @@ fn decide(operation: &Operation, state: &State) -> Result<Verdict, Error> {
             "there is no such conversation",
         ));
     }
-    let role = state.members.get(sender).map(|member| member.role);
-    if let Change::Join = change {
-        return match role {
-            Some(_) => Ok(Verdict::Unchanged),
-            None if state.open => Ok(Verdict::Change(Body::Joined {
-                users: vec![sender.clone()],
-                role: Role::Member,
-            })),
-            None => forbidden("the conversation is not open: ask a member to add you"),
-        };
+    if state.dissolved {
+        return Err(deleted());
     }
-    let Some(role) = role else {
+    // Mutes and invites end by themselves. Before every attempt it is judged by the time of the attempt.
+    let now = unix_millis();
+    if let Change::Join { invite } = change {
+        return moderation::join(sender, invite.as_ref(), state, now);
+    }
+    let Some(role) = state.members.get(sender).map(|member| member.role) else {
         return Err(Error::new(
             ErrorCode::NotAMember,
             "you are not a member of the conversation",
@@ -95,7 +101,10 @@ fn decide(operation: &Operation, state: &State) -> Result<Verdict, Error> {
     if state.kind == Kind::Direct && !change.keeps_members() {
         return forbidden("a direct conversation keeps its two members");
     }
+    check_voice(change, sender, state, now)?;
     match change {
+        Change::Dissolve if role < Role::Admin => forbidden("only admins delete a conversation for all"),
+        Change::Dissolve => Ok(Verdict::Change(Body::Dissolved {})),
         Change::Message(message) => {
             if message.kind == MessageKind::System && !may_moderate(role) {
                 return forbidden("only moderators and admins send system messages");
@@ -108,6 +117,10 @@ fn decide(operation: &Operation, state: &State) -> Result<Verdict, Error> {
         Change::Edit { .. } | Change::Delete { .. } | Change::React { .. } => alter(operation, role),
         Change::Add { .. } if role < Role::Moderator => forbidden("only moderators and admins add members"),
         Change::Add { users } => {
+            if let Some(user) = users.iter().find(|user| state.banned.contains(*user)) {
+                let message = format!("{user} is banned from the conversation: lift the ban first");
+                return Err(Error::new(ErrorCode::Banned, message));
+            }
             let mut seen = HashSet::new();
             let users: Vec<_> = users
                 .iter()
@@ -120,16 +133,13 @@ fn decide(operation: &Operation, state: &State) -> Result<Verdict, Error> {
             Ok(Verdict::Change(Body::Joined {
                 users,
                 role: Role::Member,
+                invite: None,
             }))
         }
         Change::Leave => {
-            let admins = state
-                .members
-                .values()
-                .filter(|member| member.role == Role::Admin)
-                .count();
-            if role == Role::Admin && admins == 1 && state.members.len() > 1 {
-                return forbidden("the last admin cannot leave while others are members");
+            if state.members.len() > 1 && moderation::is_last_admin(sender, state) {
+                let message = "the last admin makes another one before he leaves";
+                return Err(Error::new(ErrorCode::LastAdmin, message));
             }
             Ok(Verdict::Change(Body::Left { user: sender.clone() }))
         }
@@ -142,7 +152,15 @@ fn decide(operation: &Operation, state: &State) -> Result<Verdict, Error> {
             }
             Some(_) => Ok(Verdict::Change(Body::Left { user: user.clone() })),
         },
-        Change::Create { .. } | Change::Join => Ok(Verdict::Unchanged),
+        Change::Role { .. }
+        | Change::Ban { .. }
+        | Change::Unban { .. }
+        | Change::Mute { .. }
+        | Change::Unmute { .. }
+        | Change::Update(_)
+        | Change::Invite { .. }
+        | Change::Revoke { .. } => moderation::govern(change, sender, role, state, now),
+        Change::Create { .. } | Change::Join { .. } => Ok(Verdict::Unchanged),
     }
 }
 

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use starling_protocol::{Body, ConversationId, Entry, HeadMark, Kind, Role, Seq, UserId};
+use starling_protocol::{Body, ConversationId, Entry, HeadMark, InviteId, Kind, Profile, Role, Seq, UserId};
 
-use crate::chance::HashMap;
-use crate::ports::{Ports, Unavailable};
+use crate::chance::{HashMap, HashSet};
+use crate::ports::{FOR_EVER, Ports, Unavailable};
 
 /// How many entries one read of the log brings.
 pub(crate) const PAGE: usize = 500;
@@ -17,8 +17,23 @@ pub(crate) struct State {
     /// The entry at `mark`, once there is one.
     pub(crate) head: Option<Arc<Entry>>,
     pub(crate) kind: Kind,
-    pub(crate) open: bool,
+    /// Whether the conversation is deleted for all.
+    pub(crate) dissolved: bool,
+    pub(crate) profile: Profile,
     pub(crate) members: HashMap<UserId, Membership>,
+    pub(crate) banned: HashSet<UserId>,
+    /// Until when, also of those whose time is over.
+    pub(crate) muted: HashMap<UserId, i64>,
+    /// Those that are not revoked.
+    pub(crate) invites: HashMap<InviteId, Invite>,
+}
+
+/// An invite that was not revoked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Invite {
+    pub(crate) expires_at: Option<i64>,
+    pub(crate) max_uses: Option<u32>,
+    pub(crate) uses: u32,
 }
 
 /// A present member.
@@ -36,8 +51,12 @@ impl State {
             mark: HeadMark::default(),
             head: None,
             kind: Kind::Group,
-            open: false,
+            dissolved: false,
+            profile: Profile::default(),
             members: HashMap::default(),
+            banned: HashSet::default(),
+            muted: HashMap::default(),
+            invites: HashMap::default(),
         }
     }
 
@@ -56,9 +75,58 @@ impl State {
         self.mark = entry.mark();
         self.head = Some(entry.clone());
         fold_members(&mut self.members, entry);
-        if let Body::Created { kind, open, .. } = &entry.body {
-            (self.kind, self.open) = (*kind, *open);
+        self.fold_governance(entry);
+    }
+
+    /// Takes in what an entry changes besides members.
+    fn fold_governance(&mut self, entry: &Entry) {
+        match &entry.body {
+            Body::Created { kind, name, open, .. } => {
+                self.kind = *kind;
+                self.profile = Profile {
+                    name: name.clone(),
+                    open: *open,
+                    ..Profile::default()
+                };
+            }
+            Body::Updated(profile) => self.profile = profile.as_ref().clone(),
+            Body::Banned { user, .. } => {
+                self.banned.insert(user.clone());
+            }
+            Body::Unbanned { user } => {
+                self.banned.remove(user);
+            }
+            Body::Muted { user, until } => {
+                self.muted.insert(user.clone(), until.unwrap_or(FOR_EVER));
+            }
+            Body::Unmuted { user } => {
+                self.muted.remove(user);
+            }
+            Body::Invited {
+                invite,
+                expires_at,
+                max_uses,
+            } => {
+                // Uses that the directory has taken in already stay counted.
+                self.invites.entry(invite.clone()).or_insert(Invite {
+                    expires_at: *expires_at,
+                    max_uses: *max_uses,
+                    uses: 0,
+                });
+            }
+            Body::Joined {
+                invite: Some(used), ..
+            } => {
+                if let Some(invite) = self.invites.get_mut(&used.id) {
+                    invite.uses = invite.uses.max(used.uses);
+                }
+            }
+            Body::Revoked { invite } => {
+                self.invites.remove(invite);
+            }
+            _ => {}
         }
+        self.dissolved |= entry.body == Body::Dissolved {};
     }
 
     /// Reads the state as of `head`: the directory, and what it has not taken in yet from the log. Also says up
@@ -74,12 +142,21 @@ impl State {
         };
         let mut guards = HashMap::default();
         if let Some(record) = record {
-            (state.kind, state.open) = (record.kind, record.open);
-            for member in ports.directory.members(id).await? {
-                if member.changed > head.seq {
-                    // This is the state of a later head, and proves nothing about this one.
-                    return Err(Unavailable::new("store", "the log has moved on meanwhile"));
+            // The state of a later head proves nothing about this one.
+            let of_this_head = |changed: Seq| {
+                let moved_on = || Unavailable::new("store", "the log has moved on meanwhile");
+                if changed > head.seq {
+                    Err(moved_on())
+                } else {
+                    Ok(())
                 }
+            };
+            of_this_head(record.updated)?;
+            state.kind = record.kind;
+            state.profile = record.profile();
+            state.load_governance(ports, id, of_this_head).await?;
+            for member in ports.directory.members(id).await? {
+                of_this_head(member.changed.max(member.role_changed))?;
                 guards.insert(member.user.clone(), member.changed);
                 if member.left.is_none() {
                     let membership = Membership {
@@ -93,14 +170,48 @@ impl State {
         // The directory may be ahead of `applied` for single members; folding a change that is in it already
         // must not undo a later one.
         for entry in read_range(ports, id, applied, head.seq).await? {
-            if let Body::Created { kind, open, .. } = &entry.body {
-                (state.kind, state.open) = (*kind, *open);
-            }
+            state.dissolved |= entry.body == Body::Dissolved {};
+            state.fold_governance(&entry);
             fold_members_guarded(&mut state.members, &entry, |user| {
                 guards.get(user).is_none_or(|changed| *changed < entry.seq)
             });
         }
         Ok((state, applied))
+    }
+
+    /// Reads what the directory has of bans, mutes and invites; entries that follow say what has become of them.
+    async fn load_governance(
+        &mut self,
+        ports: &Ports,
+        id: &ConversationId,
+        of_this_head: impl Fn(Seq) -> Result<(), Unavailable>,
+    ) -> Result<(), Unavailable> {
+        if self.kind == Kind::Direct {
+            // It has none.
+            return Ok(());
+        }
+        let directory = &ports.directory;
+        let (sanctions, invites) =
+            futures::future::try_join(directory.sanctions(id), directory.invites(id)).await?;
+        for sanction in sanctions {
+            of_this_head(sanction.changed)?;
+            if sanction.banned {
+                self.banned.insert(sanction.user.clone());
+            }
+            if let Some(until) = sanction.muted_until {
+                self.muted.insert(sanction.user, until);
+            }
+        }
+        for invite in invites {
+            of_this_head(invite.changed)?;
+            let loaded = Invite {
+                expires_at: invite.expires_at,
+                max_uses: invite.max_uses,
+                uses: invite.uses,
+            };
+            self.invites.insert(invite.id, loaded);
+        }
+        Ok(())
     }
 }
 
@@ -121,15 +232,23 @@ fn fold_members_guarded(
                 members.insert(member.user.clone(), Membership { role, since });
             }
         }
-        Body::Joined { users, role } => {
+        Body::Joined { users, role, .. } => {
             for user in users.iter().filter(|user| is_news(user)) {
                 members.insert(user.clone(), Membership { role: *role, since });
             }
         }
-        Body::Left { user } if is_news(user) => {
-            members.remove(user);
+        Body::Dissolved {} => members.retain(|user, _| !is_news(user)),
+        // Also where the directory has it already: every later change follows.
+        Body::RoleChanged { user, role } => {
+            if let Some(member) = members.get_mut(user) {
+                member.role = *role;
+            }
         }
-        _ => {}
+        body => {
+            if let Some(user) = body.ends_membership().filter(|user| is_news(user)) {
+                members.remove(user);
+            }
+        }
     }
 }
 

@@ -2,18 +2,19 @@
 
 use std::sync::Arc;
 
-use starling_protocol::limits::{DEFAULT_HISTORY_LIMIT, DEFAULT_LIST_LIMIT};
+use starling_protocol::limits::DEFAULT_LIST_LIMIT;
 use starling_protocol::{
-    ClientId, Command, Content, Conversations, Create, Error, ErrorCode, History, HistoryPage, Kind, List,
-    Member, Reply, Role, Sent, Seq, UserId,
+    ClientId, Command, Content, ConversationId, Conversations, Create, Error, ErrorCode, Kind, List, Member,
+    Reply, Role, Sent, UserId,
 };
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::{receipts, signals};
+use super::history::{self, MAX_PAGE_BYTES, fitting};
+use super::{moderation, receipts, signals, stats};
 use crate::Outbox;
 use crate::chance;
-use crate::event::entry_weight;
+use crate::event::summary_weight;
 use crate::marks::Mark;
 use crate::people;
 use crate::sequencer::{Answer, Change, Operation, Outcome};
@@ -21,13 +22,7 @@ use crate::shared::Shared;
 use crate::standing::{self, Standing, direct_id, group_id};
 use crate::time::unix_millis;
 
-/// A page of history or of the list ends here even where its limit allows more: a reply is one frame, and what
-/// waits for a client is bounded in bytes.
-const MAX_PAGE_BYTES: usize = 256 << 10;
-/// Of an entry besides its variable part.
-const ENTRY_OVERHEAD: usize = 256;
-
-fn invalid(message: impl Into<String>) -> Error {
+pub(super) fn invalid(message: impl Into<String>) -> Error {
     Error::new(ErrorCode::Invalid, message)
 }
 
@@ -85,31 +80,53 @@ pub(crate) async fn submit(
             };
             (react.conversation, change)
         }
-        Command::Join(join) => (join.conversation, Change::Join),
+        Command::Join(join) => (join.conversation, Change::Join { invite: None }),
         Command::Leave(leave) => (leave.conversation, Change::Leave),
         Command::Add(add) => (add.conversation, Change::Add { users: add.users }),
         Command::Remove(remove) => (remove.conversation, Change::Remove { user: remove.user }),
-        other => return Err(invalid(format!("{} is not a change", other.name()))),
+        Command::Dissolve(dissolve) => (dissolve.conversation, Change::Dissolve),
+        other => {
+            shared.allowance.take(shared, user).await?;
+            let asked = moderation::asked(other)?;
+            (look_up, client_id) = (asked.retry, asked.client_id);
+            (asked.conversation, asked.change)
+        }
     };
-    let operation = Operation {
+    let mut operation = operation(shared, user, conversation, change, answer);
+    (operation.lamport, operation.origin) = (lamport, origin);
+    (operation.again, operation.look_up) = (look_up, look_up);
+    if let Some(client_id) = client_id {
+        operation.client_id = client_id;
+    }
+    shared.sequencer.submit(shared, operation).await;
+    Ok(())
+}
+
+/// A change that nobody has asked for before, under a client id of its own.
+pub(super) fn operation(
+    shared: &Shared,
+    user: &UserId,
+    conversation: ConversationId,
+    change: Change,
+    answer: Answer,
+) -> Operation {
+    Operation {
         conversation,
         sender: user.clone(),
-        client_id: client_id.unwrap_or_else(fresh_client_id),
+        client_id: fresh_client_id(),
         change,
-        lamport,
-        again: look_up,
-        look_up,
+        lamport: 0,
+        again: false,
+        look_up: false,
         target: None,
         is_target_known: false,
         under: None,
-        origin,
+        origin: None,
         deadline: Instant::now() + shared.settings.send_deadline,
         tried: None,
         absent_as_of: 0,
         answers: vec![answer],
-    };
-    shared.sequencer.submit(shared, operation).await;
-    Ok(())
+    }
 }
 
 fn fresh_client_id() -> ClientId {
@@ -150,14 +167,28 @@ pub(crate) async fn execute(shared: &Arc<Shared>, user: &UserId, command: Comman
         | Command::Join(_)
         | Command::Leave(_)
         | Command::Add(_)
-        | Command::Remove(_) => {
+        | Command::Remove(_)
+        | Command::Dissolve(_)
+        | Command::Accept(_)
+        | Command::Role(_)
+        | Command::Ban(_)
+        | Command::Unban(_)
+        | Command::Mute(_)
+        | Command::Unmute(_)
+        | Command::Update(_)
+        | Command::Revoke(_) => {
             let (sender, outcome) = oneshot::channel();
             let answer = Box::new(move |outcome| drop(sender.send(outcome)));
             submit(shared, user, None, command, answer).await?;
             Ok(reply_of(outcome.await.map_err(|_| no_answer())??))
         }
+        Command::Invite(ask) => moderation::invite(shared, user, ask).await,
+        Command::Invites(ask) => moderation::invites(shared, user, ask).await,
+        Command::Sanctions(ask) => moderation::sanctions(shared, user, ask).await,
         Command::Create(create) => self::create(shared, user, create).await,
-        Command::History(history) => self::history(shared, user, history).await,
+        Command::History(ask) => history::page(shared, user, ask).await,
+        Command::Hide(hide) => self::hide(shared, user, &hide.conversation).await,
+        Command::Stats(ask) => stats::of_conversation(shared, user, ask).await,
         Command::List(list) => self::list(shared, user, list).await,
         Command::Delivered(delivered) => {
             receipts::mark(
@@ -183,7 +214,7 @@ pub(crate) async fn execute(shared: &Arc<Shared>, user: &UserId, command: Comman
     }
 }
 
-fn no_answer() -> Error {
+pub(super) fn no_answer() -> Error {
     Error::new(ErrorCode::Internal, "the conversation's actor gave no answer")
 }
 
@@ -191,15 +222,15 @@ async fn create(shared: &Arc<Shared>, user: &UserId, create: Create) -> Result<R
     let name = create.name.map(|name| name.trim().to_owned());
     let client_id = create.client_id.unwrap_or_else(fresh_client_id);
     let (id, role) = match (create.kind, create.members.as_slice()) {
-        (Kind::Group, _) => (group_id(user, client_id.as_str()), Role::Admin),
         (Kind::Direct, [other]) if other != user => {
-            if name.is_some() || create.open {
+            if name.is_some() || create.open == Some(true) {
                 return Err(invalid("a direct conversation has no name and is not open"));
             }
             people::check_open(shared, user, other).await?;
             (direct_id(user, other), Role::Member)
         }
         (Kind::Direct, _) => return Err(invalid("a direct conversation names exactly one other user")),
+        _ => (group_id(user, client_id.as_str()), Role::Admin),
     };
     let mut members = vec![Member {
         user: user.clone(),
@@ -214,28 +245,15 @@ async fn create(shared: &Arc<Shared>, user: &UserId, create: Create) -> Result<R
         }
     }
     let (sender, outcome) = oneshot::channel();
-    let operation = Operation {
-        conversation: id.clone(),
-        sender: user.clone(),
-        client_id,
-        change: Change::Create {
-            kind: create.kind,
-            name,
-            open: create.open,
-            members,
-        },
-        lamport: 0,
-        again: false,
-        look_up: false,
-        target: None,
-        is_target_known: false,
-        under: None,
-        origin: None,
-        deadline: Instant::now() + shared.settings.send_deadline,
-        tried: None,
-        absent_as_of: 0,
-        answers: vec![Box::new(move |outcome| drop(sender.send(outcome)))],
+    let change = Change::Create {
+        kind: create.kind,
+        name,
+        open: create.open.unwrap_or(create.kind.is_open_by_default()),
+        members,
     };
+    let answer = Box::new(move |outcome| drop(sender.send(outcome)));
+    let mut operation = operation(shared, user, id.clone(), change, answer);
+    operation.client_id = client_id;
     shared.sequencer.submit(shared, operation).await;
     outcome.await.map_err(|_| no_answer())??;
     let seen = standing::look(&shared.ports, &id, user).await?;
@@ -244,43 +262,28 @@ async fn create(shared: &Arc<Shared>, user: &UserId, create: Create) -> Result<R
     ))
 }
 
-async fn history(shared: &Arc<Shared>, user: &UserId, history: History) -> Result<Reply, Error> {
-    let limit = history.limit.unwrap_or(DEFAULT_HISTORY_LIMIT);
-    if history.before.is_some() && history.after.is_some() {
-        return Err(invalid("give before or after, not both"));
+/// Takes a conversation off the user's list as it stands now.
+async fn hide(shared: &Shared, user: &UserId, id: &ConversationId) -> Result<Reply, Error> {
+    let seen = standing::look(&shared.ports, id, user).await?;
+    if !matches!(seen.standing, Standing::Member { .. }) {
+        return Err(standing::not_a_member());
     }
-    let limit = limit as usize;
-    let ports = &shared.ports;
-    let seen = standing::look(ports, &history.conversation, user).await?;
-    // I10: a removed member reads up to the entry that removed him.
-    let end = match seen.standing {
-        Standing::Member { .. } => seen.head.seq,
-        Standing::Former { left } => left,
-        Standing::Stranger => return Err(standing::not_a_member()),
-    };
-    let (entries, more) = match history.after {
-        Some(after) => {
-            let mut entries = ports
-                .log
-                .read(&history.conversation, after.min(end), end, limit)
-                .await?;
-            entries.truncate(fitting(entries.iter().map(|entry| entry_weight(entry))));
-            let more = entries.last().is_some_and(|last| last.seq < end);
-            (entries, more)
-        }
-        None => {
-            let before = history.before.unwrap_or(Seq::MAX).min(end + 1);
-            let mut entries = ports.log.read_back(&history.conversation, before, limit).await?;
-            let fitting = fitting(entries.iter().rev().map(|entry| entry_weight(entry)));
-            entries.drain(..entries.len().saturating_sub(fitting));
-            let more = entries.first().is_some_and(|first| first.seq > 1);
-            (entries, more)
-        }
-    };
-    Ok(Reply::History(HistoryPage { entries, more }))
+    shared.ports.directory.hide(id, user, seen.head.messages).await?;
+    Ok(Reply::Done {})
 }
 
-async fn list(shared: &Arc<Shared>, user: &UserId, list: List) -> Result<Reply, Error> {
+/// A page of the user's conversations, hidden ones left out. Where a page holds nothing else, the next one is read.
+async fn list(shared: &Arc<Shared>, user: &UserId, mut list: List) -> Result<Reply, Error> {
+    loop {
+        let page = list_page(shared, user, &list).await?;
+        match &page.next {
+            Some(next) if page.conversations.is_empty() => list.after = Some(next.clone()),
+            _ => return Ok(Reply::Conversations(page)),
+        }
+    }
+}
+
+async fn list_page(shared: &Arc<Shared>, user: &UserId, list: &List) -> Result<Conversations, Error> {
     let limit = list.limit.unwrap_or(DEFAULT_LIST_LIMIT);
     let limit = limit as usize;
     let memberships = shared
@@ -293,24 +296,16 @@ async fn list(shared: &Arc<Shared>, user: &UserId, list: List) -> Result<Reply, 
         _ => None,
     };
     let listed = standing::list(&shared.ports, &memberships).await?;
-    let mut conversations: Vec<_> = listed.into_iter().map(|listed| listed.summary).collect();
-    let weights = conversations
-        .iter()
-        .map(|summary| summary.last.as_ref().map_or(0, |last| entry_weight(last)));
-    let fitting = fitting(weights);
+    let mut conversations: Vec<_> = listed
+        .into_iter()
+        .map(|listed| listed.summary)
+        .filter(|summary| !summary.hidden)
+        .collect();
+    let weights = conversations.iter().map(summary_weight);
+    let fitting = fitting(weights, MAX_PAGE_BYTES);
     if fitting < conversations.len() {
         conversations.truncate(fitting);
         next = conversations.last().map(|last| last.id.clone());
     }
-    Ok(Reply::Conversations(Conversations { conversations, next }))
-}
-
-/// How many of these, one at least, go into one reply.
-fn fitting(weights: impl Iterator<Item = usize>) -> usize {
-    let mut sum = 0;
-    let fits = weights.take_while(|weight| {
-        sum += ENTRY_OVERHEAD + weight;
-        sum <= MAX_PAGE_BYTES
-    });
-    fits.count().max(1)
+    Ok(Conversations { conversations, next })
 }

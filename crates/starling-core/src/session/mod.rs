@@ -1,8 +1,11 @@
 //! Sessions: one connection of one user on this node.
 
 mod commands;
+mod history;
+mod moderation;
 mod receipts;
 mod signals;
+mod stats;
 mod stream;
 
 use std::fmt;
@@ -27,6 +30,7 @@ use crate::time::jittered;
 use crate::{Outbox, SharedFrame};
 
 pub(crate) use commands::{execute, reply_of, submit};
+pub(crate) use history::messages;
 pub(crate) use stream::welcome;
 
 /// Between two attempts to take a connection out of the session map, at first and at most.
@@ -214,7 +218,16 @@ impl Session {
             | Command::Join(_)
             | Command::Leave(_)
             | Command::Add(_)
-            | Command::Remove(_) => {
+            | Command::Remove(_)
+            | Command::Dissolve(_)
+            | Command::Accept(_)
+            | Command::Role(_)
+            | Command::Ban(_)
+            | Command::Unban(_)
+            | Command::Mute(_)
+            | Command::Unmute(_)
+            | Command::Update(_)
+            | Command::Revoke(_) => {
                 let origin = Some(self.outbox.clone());
                 if let Err(error) = submit(&self.shared, &self.user, origin, command, self.answer(id)).await {
                     self.reply(id, Err(error));
@@ -247,10 +260,15 @@ impl Session {
                 self.reply(id, done);
             }
             Command::Create(_)
+            | Command::Invite(_)
+            | Command::Invites(_)
+            | Command::Sanctions(_)
             | Command::History(_)
             | Command::Presences(_)
             | Command::Receipts(_)
             | Command::Status(_)
+            | Command::Hide(_)
+            | Command::Stats(_)
             | Command::List(_)
             | Command::Ping(_) => {
                 let result = execute(&self.shared, &self.user, command).await;

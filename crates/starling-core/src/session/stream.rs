@@ -305,6 +305,7 @@ impl Session {
                 Standing::Former { left: last } => last > left,
                 Standing::Stranger => false,
             }),
+            Err(error) if error.code == ErrorCode::ConversationDeleted => Ok(false),
             Err(error) => Err(Unavailable::new("store", error)),
         }
     }

@@ -84,7 +84,7 @@ impl Cluster {
             kind: Kind::Group,
             members: users[1..].iter().map(|name| user(name)).collect(),
             name: None,
-            open: false,
+            open: None,
             client_id: None,
         };
         match self.nodes[0]

@@ -209,6 +209,7 @@ async fn a_crash_in_a_conversation_that_stays_quiet_is_made_good() {
         body: Body::Joined {
             users: vec![user("bob")],
             role: Role::Member,
+            invite: None,
         },
         ..(*head).clone()
     };

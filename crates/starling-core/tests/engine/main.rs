@@ -6,16 +6,21 @@
 )]
 
 mod attempts;
+mod authorisation;
 mod cluster;
+mod deletion;
 mod delivery;
 mod faults;
+mod history;
 mod limits;
 mod membership;
 mod messages;
+mod moderation;
 mod ordering;
 mod people;
 mod presence;
 mod receipts;
 mod resume;
+mod stats;
 mod typing;
 mod undone;

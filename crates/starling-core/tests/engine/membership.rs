@@ -35,10 +35,8 @@ async fn a_new_member_on_another_node_is_welcomed_with_the_entry_that_added_him(
     assert_eq!(bob.cursor(&group), Some(2));
     // He may read the log from 1.
     let history = History {
-        conversation: group.clone(),
-        before: None,
         after: Some(0),
-        limit: None,
+        ..History::newest(group.clone())
     };
     let reply = bob.call(Command::History(history)).await.unwrap();
     assert!(matches!(reply, Reply::History(page) if page.entries.len() == 4 && !page.more));
@@ -88,10 +86,8 @@ async fn nothing_of_or_to_a_removed_member_follows_the_removal() {
     bob.has(&group, 2, left).await;
     // He reads and resumes up to there and no further.
     let history = History {
-        conversation: group.clone(),
-        before: None,
-        after: None,
         limit: Some(200),
+        ..History::newest(group.clone())
     };
     let reply = bob.call(Command::History(history)).await.unwrap();
     assert!(matches!(reply, Reply::History(page) if page.entries.last().unwrap().seq == left));
@@ -165,14 +161,14 @@ async fn roles_are_enforced() {
             Command::Leave(Leave {
                 conversation: group.clone(),
             }),
-            ErrorCode::Forbidden,
+            ErrorCode::LastAdmin,
         ),
         (
             &stranger,
             Command::Join(Join {
                 conversation: group.clone(),
             }),
-            ErrorCode::Forbidden,
+            ErrorCode::NotOpen,
         ),
         (
             &stranger,

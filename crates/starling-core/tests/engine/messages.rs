@@ -67,10 +67,9 @@ fn is(result: Result<Reply, Error>, code: ErrorCode) {
 
 async fn history(client: &Client, id: &ConversationId) -> Vec<std::sync::Arc<Entry>> {
     let history = History {
-        conversation: id.clone(),
-        before: None,
         after: Some(0),
         limit: Some(200),
+        ..History::newest(id.clone())
     };
     match client.call(Command::History(history)).await.unwrap() {
         Reply::History(page) => page.entries,
@@ -343,7 +342,7 @@ async fn whom_the_other_blocks_alters_nothing_there() {
         kind: Kind::Direct,
         members: vec![user("bob")],
         name: None,
-        open: false,
+        open: None,
         client_id: None,
     };
     let Reply::Conversation(direct) = ann.call(Command::Create(create)).await.unwrap() else {

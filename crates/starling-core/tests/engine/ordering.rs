@@ -78,7 +78,7 @@ async fn a_direct_conversation_exists_once() {
             kind: Kind::Direct,
             members: vec![user(other)],
             name: None,
-            open: false,
+            open: None,
             client_id: None,
         };
         match cluster.nodes[node]

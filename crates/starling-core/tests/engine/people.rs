@@ -360,7 +360,7 @@ async fn direct(cluster: &Cluster, from: &str, to: &str) -> Result<ConversationI
         kind: Kind::Direct,
         members: vec![user(to)],
         name: None,
-        open: false,
+        open: None,
         client_id: None,
     };
     match cluster.nodes[0]

@@ -165,7 +165,7 @@ impl Asking {
                     kind,
                     members,
                     name: None,
-                    open,
+                    open: Some(open),
                     client_id: Some(self.key()),
                 })
             }

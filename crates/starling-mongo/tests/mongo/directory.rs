@@ -17,15 +17,19 @@ async fn member(directory: &Mongo, conversation_id: &str, user_id: &str) -> Opti
         .unwrap()
 }
 
-fn member_record(role: Role, changed: Seq, left: Option<Seq>, delivered: Seq) -> MemberRecord {
+/// One whose role came with the last membership, which began at `role_changed`.
+fn member_record(role: (Role, Seq), changed: Seq, left: Option<Seq>, delivered: Seq) -> MemberRecord {
+    let (role, role_changed) = role;
     MemberRecord {
         conversation: conversation("c"),
         user: user("bob"),
         role,
+        role_changed,
         changed,
         left,
         delivered,
         read: delivered,
+        hidden: None,
     }
 }
 
@@ -87,33 +91,33 @@ async fn a_membership_goes_through_its_life() {
     assert_eq!(member(&directory, "c", "bob").await, None);
     check(
         &[set_member("c", "bob", Role::Member, 5)],
-        member_record(Role::Member, 5, None, 4),
+        member_record((Role::Member, 5), 5, None, 4),
     )
     .await;
     check(
         &[set_member("c", "bob", Role::Admin, 5)],
-        member_record(Role::Member, 5, None, 4),
+        member_record((Role::Member, 5), 5, None, 4),
     )
     .await;
     check(
         &[set_member("c", "bob", Role::Admin, 4)],
-        member_record(Role::Member, 5, None, 4),
+        member_record((Role::Member, 5), 5, None, 4),
     )
     .await;
     check(
         &[end_member("c", "bob", 5)],
-        member_record(Role::Member, 5, None, 4),
+        member_record((Role::Member, 5), 5, None, 4),
     )
     .await;
     directory.raise_marks(&[raised("c", "bob", 9, 9)]).await.unwrap();
     check(
         &[set_member("c", "bob", Role::Moderator, 7)],
-        member_record(Role::Moderator, 7, None, 9),
+        member_record((Role::Moderator, 7), 7, None, 9),
     )
     .await;
     check(
         &[end_member("c", "bob", 12)],
-        member_record(Role::Moderator, 12, Some(12), 9),
+        member_record((Role::Moderator, 7), 12, Some(12), 9),
     )
     .await;
     // His return may be stored, and not be applied yet: the mark counts all the same.
@@ -123,12 +127,12 @@ async fn a_membership_goes_through_its_life() {
         .unwrap();
     check(
         &[set_member("c", "bob", Role::Member, 8)],
-        member_record(Role::Moderator, 12, Some(12), 10),
+        member_record((Role::Moderator, 7), 12, Some(12), 10),
     )
     .await;
     check(
         &[set_member("c", "bob", Role::Member, 20)],
-        member_record(Role::Member, 20, None, 19),
+        member_record((Role::Member, 20), 20, None, 19),
     )
     .await;
     // In order, in one call.
@@ -137,7 +141,7 @@ async fn a_membership_goes_through_its_life() {
         set_member("c", "bob", Role::Admin, 22),
         end_member("c", "bob", 23),
     ];
-    check(&both, member_record(Role::Admin, 23, Some(23), 21)).await;
+    check(&both, member_record((Role::Admin, 22), 23, Some(23), 21)).await;
 }
 
 #[tokio::test]
@@ -150,7 +154,7 @@ async fn an_end_without_a_record_keeps_older_changes_out() {
         .unwrap();
     assert_eq!(
         member(&directory, "c", "bob").await,
-        Some(member_record(Role::Member, 7, Some(7), 0))
+        Some(member_record((Role::Member, 0), 7, Some(7), 0))
     );
     assert_eq!(directory.memberships(&user("bob"), None, 10).await.unwrap(), []);
     assert_eq!(directory.members(&conversation("c")).await.unwrap().len(), 1);

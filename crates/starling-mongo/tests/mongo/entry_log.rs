@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use starling_core::ports::{EntryLog, InsertError};
+use starling_core::ports::{DAY_MS, EntryLog, InsertError, MessageRange, RangeEnd};
 use starling_protocol::{Body, Content, Entry, Kind, Member, Role, Seq};
 
 use crate::sample::{client_id, conversation, keyed, message, places, seqs, system, user};
@@ -32,6 +32,7 @@ async fn every_body_comes_back_as_it_went_in() {
         Body::Joined {
             users: vec![user("carol")],
             role: Role::Member,
+            invite: None,
         },
         Body::Left { user: user("carol") },
         Body::Void {},
@@ -255,4 +256,99 @@ async fn entries_are_found_by_their_keys() {
             .is_empty()
     );
     assert!(find(&[]).await.is_empty());
+}
+
+#[tokio::test]
+async fn messages_are_found_by_number() {
+    let log = empty_database().await;
+    // Seq 1 is no message, nor is every third after it: seqs 2 3 5 6 8 9 are messages 1 to 6.
+    let mut count = 0;
+    let entries: Vec<_> = (1..=9)
+        .map(|seq| {
+            let is_message = seq % 3 != 1;
+            count += u64::from(is_message);
+            let sender = if seq % 3 == 2 { "ann" } else { "bob" };
+            let entry = match is_message {
+                true => Entry::clone(&keyed("a", seq, sender, &format!("k{seq}"))),
+                false => system("a", seq, Body::Void {}),
+            };
+            Arc::new(Entry {
+                messages: count,
+                ..entry
+            })
+        })
+        .collect();
+    log.insert(&entries).await.unwrap();
+    let id = conversation("a");
+    for (after, to, sender, end, skip, limit, expected) in [
+        (0, 6, None, RangeEnd::Lowest, 0, 10, &[2, 3, 5, 6, 8, 9][..]),
+        (0, 6, None, RangeEnd::Lowest, 1, 2, &[3, 5]),
+        (0, 6, None, RangeEnd::Highest, 0, 2, &[8, 9]),
+        (0, 6, None, RangeEnd::Highest, 1, 2, &[6, 8]),
+        (2, 4, None, RangeEnd::Highest, 0, 10, &[5, 6]),
+        (0, 6, Some("bob"), RangeEnd::Highest, 0, 2, &[6, 9]),
+        (0, 6, Some("bob"), RangeEnd::Lowest, 1, 2, &[6, 9]),
+        (0, 6, Some("eve"), RangeEnd::Lowest, 0, 2, &[]),
+        (4, 4, None, RangeEnd::Lowest, 0, 10, &[]),
+        (0, u64::MAX, None, RangeEnd::Lowest, 0, 0, &[]),
+        (5, u64::MAX, None, RangeEnd::Lowest, 0, 5, &[9]),
+    ] {
+        let range = MessageRange {
+            after,
+            to,
+            sender: sender.map(user),
+            end,
+            skip,
+        };
+        let found = log.messages(&id, &range, limit).await.unwrap();
+        assert_eq!(seqs(&found), expected, "{range:?}, {limit}");
+    }
+}
+
+#[tokio::test]
+async fn a_tally_counts_what_is_stored() {
+    const DAY: i64 = DAY_MS;
+    let log = empty_database().await;
+    let day = 20_000 * DAY;
+    // The clocks of nodes differ: the days are in no order.
+    let entries: Vec<_> = [
+        (day, "ann"),
+        (day + DAY - 1, "bob"),
+        (day + DAY, "ann"),
+        (day - 1, "ann"),
+        (day + DAY, "bob"),
+        (day + 3 * DAY, "eve"),
+    ]
+    .into_iter()
+    .zip(1..)
+    .map(|((at, sender), seq)| {
+        Arc::new(Entry {
+            at,
+            ..Entry::clone(&keyed("a", seq, sender, &format!("k{seq}")))
+        })
+    })
+    .collect();
+    log.insert(&entries).await.unwrap();
+    log.insert(&[keyed("b", 1, "zoe", "k")]).await.unwrap();
+    let id = conversation("a");
+    for (after, to, days, expected) in [
+        (0, 6, 30, (3, vec![(3, 1), (1, 2), (0, 2), (-1, 1)])),
+        (0, 6, 2, (3, vec![(3, 1), (1, 2)])),
+        (0, 2, 30, (2, vec![(0, 2)])),
+        (3, 4, 30, (1, vec![(-1, 1)])),
+        (6, 6, 30, (0, vec![])),
+        (6, 9, 30, (0, vec![])),
+    ] {
+        let tally = log.tally(&id, after, to, days).await.unwrap();
+        let by_day: Vec<_> = expected
+            .1
+            .into_iter()
+            .map(|(n, count)| (day + n * DAY, count))
+            .collect();
+        assert_eq!(
+            (tally.senders, tally.days),
+            (expected.0, by_day),
+            "{after}..={to}, {days}"
+        );
+    }
 }

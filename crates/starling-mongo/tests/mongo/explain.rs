@@ -6,17 +6,19 @@ use bson::{Document, doc};
 use mongodb::{Client, Database};
 use starling_core::people::Phone;
 use starling_core::ports::{
-    Accounts, Alteration, ContactBook, Directory, EntryLog, PresenceStore, Replacement, SignInId,
-    SignInRecord, SignIns,
+    Accounts, Alteration, ContactBook, Directory, Effect, EntryLog, FOR_EVER, MessageRange, PresenceStore,
+    RangeEnd, Replacement, Sanction, SignInId, SignInRecord, SignIns,
 };
 use starling_mongo::Mongo;
 use starling_protocol::{Role, Seq};
 
+use crate::governance::{invite, revoke_invite, sanction, set_profile, set_role, use_invite};
 use crate::sample::{client_id, conversation, end_member, keyed, raised, record, set_member, user};
 use crate::server::{empty_settings, shared};
 
 const BY_SEQ: &str = "{ conversation: 1, seq: 1 }";
 const BY_KEY: &str = "{ conversation: 1, sender: 1, client_id: 1 }";
+const BY_NUMBER: &str = "{ conversation: 1, messages: 1, sender: 1 }";
 const BY_USER: &str = "{ conversation: 1, user: 1 }";
 const BY_PRESENT: &str = "{ user: 1, conversation: 1 }";
 
@@ -189,6 +191,49 @@ async fn every_hot_query_of_the_log_uses_its_index() {
         .check(log.find(&long, &keys), cost("find of many", branches, 301, 100))
         .await;
 
+    let range = |after, to, sender: Option<&str>, skip| MessageRange {
+        after,
+        to,
+        sender: sender.map(user),
+        end: RangeEnd::Highest,
+        skip,
+    };
+    for (what, range, keys) in [
+        ("messages", range(0, 1_000, None, 0), 51),
+        ("messages of one", range(900, 2_000, Some("alice"), 0), 52),
+        (
+            "messages of one, skipped",
+            range(900, 2_000, Some("alice"), 100),
+            150,
+        ),
+    ] {
+        profiled
+            .check(
+                log.messages(&long, &range, 50),
+                Cost {
+                    documents: keys,
+                    ..cost(what, ixscan(BY_NUMBER), keys, 50)
+                },
+            )
+            .await;
+    }
+    profiled
+        .check(
+            log.tally(&long, 1_000, 1_500, 30),
+            Cost {
+                documents: 500,
+                ..cost("tally", ixscan(BY_NUMBER), 502, 1)
+            },
+        )
+        .await;
+    // Others' messages are passed over in the index.
+    profiled
+        .check(
+            log.messages(&long, &range(1_900, 2_000, Some("zoe"), 0), 50),
+            cost("messages of a silent one", ixscan(BY_NUMBER), 202, 0),
+        )
+        .await;
+
     let places: Vec<_> = ids[..100].iter().map(|id| (id.clone(), 5)).collect();
     profiled
         .check(
@@ -250,6 +295,15 @@ async fn every_hot_query_of_the_directory_uses_its_index() {
             cost("member", ixscan(BY_USER), 1, 1),
         )
         .await;
+    profiled
+        .check(
+            directory.count_members(&long),
+            Cost {
+                documents: 200,
+                ..cost("count_members", ixscan(BY_USER), 201, 1)
+            },
+        )
+        .await;
     let page = directory.memberships(&alice, None, 50);
     profiled
         .check(page, cost("memberships", ixscan(BY_PRESENT), 50, 50))
@@ -303,6 +357,73 @@ async fn every_hot_query_of_the_directory_uses_its_index() {
     let effects = [set_member("c7", "alice", Role::Admin, 9)];
     profiled
         .check(directory.apply(&effects), cost("apply", ixscan(BY_USER), 1, 1))
+        .await;
+}
+
+#[tokio::test]
+async fn every_query_about_governance_uses_its_index() {
+    let profiled = Profiled::start().await;
+    let directory = &profiled.mongo;
+    let ixscan = |index: &str| format!("IXSCAN {index}");
+    let c7 = conversation("c7");
+    let mut effects = Vec::new();
+    for n in 0..20_u32 {
+        let id = format!("c{n}");
+        for m in 0..5 {
+            let who = format!("user{m}");
+            effects.push(sanction(&id, &who, Sanction::Mute(Some(FOR_EVER)), 5));
+        }
+    }
+    let numbers: Vec<u32> = (222..=777)
+        .filter(|n| !n.to_string().contains(['0', '1', '8', '9']))
+        .collect();
+    for (index, number) in numbers.iter().enumerate() {
+        let id = if index % 20 == 0 { "c7" } else { "c8" };
+        effects.push(Effect::MakeInvite(invite(id, *number, None, 5)));
+        if index % 40 == 0 {
+            effects.push(revoke_invite(*number, 6));
+        }
+    }
+    directory.apply(&effects).await.unwrap();
+    let found = directory.invites(&c7).await.unwrap();
+    let open = i64::try_from(found.len()).unwrap();
+    assert!(open > 2, "{open}");
+
+    profiled
+        .check(directory.sanctions(&c7), cost("sanctions", ixscan(BY_USER), 6, 5))
+        .await;
+    profiled
+        .check(
+            directory.invites(&c7),
+            cost("invites", ixscan("{ conversation: 1, _id: 1 }"), open + 1, open),
+        )
+        .await;
+    let by_id = || "IDHACK".to_owned();
+    for (what, effect, plan) in [
+        (
+            "set_role",
+            set_role("c7", "alice", Role::Admin, 50),
+            ixscan(BY_USER),
+        ),
+        (
+            "ban",
+            sanction("c7", "user2", Sanction::Ban(true), 50),
+            ixscan(BY_USER),
+        ),
+        ("use_invite", use_invite(222, 3, 50), by_id()),
+        ("revoke_invite", revoke_invite(222, 51), by_id()),
+    ] {
+        let effects = [effect];
+        profiled
+            .check(directory.apply(&effects), cost(what, plan, 1, 1))
+            .await;
+    }
+    let effects = [set_profile("c7", Some("tea"), 50)];
+    profiled
+        .check(
+            directory.apply(&effects),
+            cost("set_profile", ixscan("{ _id: 1 }"), 1, 1),
+        )
         .await;
 }
 

@@ -7,9 +7,11 @@
 mod accounts;
 mod contacts;
 mod directory;
+mod dissolution;
 mod entry_log;
 mod explain;
 mod failover;
+mod governance;
 mod halted;
 mod messages;
 mod presence;

@@ -56,10 +56,14 @@ pub(crate) fn record(id: &str) -> ConversationRecord {
         id: conversation(id),
         kind: Kind::Group,
         name: Some("tea".into()),
+        description: None,
+        avatar_url: None,
         open: true,
+        updated: 1,
         created_by: user("alice"),
         created_at: 1_700_000_000_000,
         applied: 1,
+        dissolved: None,
     }
 }
 

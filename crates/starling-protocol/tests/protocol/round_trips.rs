@@ -86,4 +86,14 @@ fn tokens_are_not_written_to_logs() {
         .decode_client(br#"{"id":1,"auth":{"token":"s3cret"}}"#)
         .unwrap();
     assert!(!format!("{frame:?}").contains("s3cret"));
+    let frame = Codec::Json
+        .decode_client(br#"{"id":1,"accept":{"token":"s3cret"}}"#)
+        .unwrap();
+    assert!(!format!("{frame:?}").contains("s3cret"));
+    let sent = r#"{"conversation":"c","seq":1,"lamport":1,"at":1}"#;
+    let made = format!(
+        r#"{{"id":1,"ok":{{"invited":{{"invite":"mfrggzdfmztwq2lknnwg23tpobyxe43u","token":"s3cret","sent":{sent}}}}}}}"#
+    );
+    let frame = Codec::Json.decode_server(made.as_bytes()).unwrap();
+    assert!(!format!("{frame:?}").contains("s3cret"));
 }

@@ -6,12 +6,15 @@ use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
 use starling_protocol::{
-    AddMembers, AskPresences, AskStatus, Auth, Availability, Body, ClientFrame, ClientId, Command, Content,
-    ConversationId, ConversationState, ConversationSummary, Conversations, Create, DeleteMessage, Delivered,
-    DeliveryStatus, EditMessage, Entry, EntryStatus, Error, ErrorCode, Event, History, HistoryPage, Join,
-    Kind, Leave, List, ListReceipts, Member, MessageKind, MessageState, Ping, Presence, PresenceState,
-    Presences, React, Read, Ready, Receipt, ReceiptsChange, ReceiptsPage, RemoveMember, Reply, Role, Send,
-    Sent, ServerFrame, SetPresence, Sync, Synced, Typing, TypingChange, UserId,
+    Accept, AddMembers, AskPresences, AskStats, AskStatus, Auth, Availability, Body, ClientFrame, ClientId,
+    Command, Content, ConversationId, ConversationState, ConversationStats, ConversationSummary,
+    Conversations, Create, DayStats, DeleteMessage, Delivered, DeliveryStatus, Dissolve, EditMessage, Entry,
+    EntryStatus, Error, ErrorCode, Event, Hide, History, HistoryPage, Invite, InviteId, InviteState,
+    InviteUse, Invited, Invites, Join, Kind, Leave, List, ListInvites, ListReceipts, ListSanctions, Member,
+    MessageKind, MessageState, Moderate, Mute, Ping, Presence, PresenceState, Presences, Profile, React,
+    Read, Ready, Receipt, ReceiptsChange, ReceiptsPage, RemoveMember, Reply, Revoke, Role, Sanctioned,
+    Sanctions, Send, Sent, ServerFrame, SetPresence, SetRole, Sync, Synced, Typing, TypingChange, Update,
+    UserId,
 };
 
 pub(crate) fn user() -> impl Strategy<Value = UserId> {
@@ -24,6 +27,35 @@ fn client_id() -> impl Strategy<Value = ClientId> {
 
 fn conversation() -> impl Strategy<Value = ConversationId> {
     "[A-Za-z0-9._:-]{1,128}".prop_map(|id| ConversationId::new(id).unwrap())
+}
+
+fn invite() -> impl Strategy<Value = InviteId> {
+    "[a-z2-7]{32}".prop_map(|id| InviteId::new(id).unwrap())
+}
+
+fn invite_use() -> impl Strategy<Value = InviteUse> {
+    (invite(), any::<u32>()).prop_map(|(id, uses)| InviteUse { id, uses })
+}
+
+fn moderate() -> impl Strategy<Value = Moderate> {
+    (conversation(), user(), option::of(client_id()), any::<bool>()).prop_map(
+        |(conversation, user, client_id, retry)| Moderate {
+            conversation,
+            user,
+            client_id,
+            retry,
+        },
+    )
+}
+
+fn profile() -> impl Strategy<Value = Profile> {
+    let text = || option::of(any::<String>());
+    (text(), text(), text(), any::<bool>()).prop_map(|(name, description, avatar_url, open)| Profile {
+        name,
+        description,
+        avatar_url,
+        open,
+    })
 }
 
 /// Text with at least one character that is not white space, escapes and astral planes included.
@@ -78,7 +110,15 @@ fn message_state() -> impl Strategy<Value = MessageState> {
 }
 
 fn kind() -> impl Strategy<Value = Kind> {
-    prop_oneof![Just(Kind::Direct), Just(Kind::Group)]
+    let kinds = [
+        Kind::Direct,
+        Kind::Group,
+        Kind::Class,
+        Kind::Department,
+        Kind::Club,
+        Kind::Channel,
+    ];
+    proptest::sample::select(kinds.to_vec())
 }
 
 fn role() -> impl Strategy<Value = Role> {
@@ -102,7 +142,7 @@ pub(crate) fn command(tag: &str) -> BoxedStrategy<Command> {
             kind(),
             vec(user(), 0..5),
             option::of("[^\\p{Cc}\\s]{1,50}"),
-            any::<bool>(),
+            option::of(any::<bool>()),
             option::of(client_id()),
         )
             .prop_map(|(kind, members, name, open, client_id)| {
@@ -126,6 +166,95 @@ pub(crate) fn command(tag: &str) -> BoxedStrategy<Command> {
             .boxed(),
         "remove" => (conversation(), user())
             .prop_map(|(conversation, user)| Command::Remove(RemoveMember { conversation, user }))
+            .boxed(),
+        "accept" => "[a-z.]{1,256}"
+            .prop_map(|token| Command::Accept(Accept { token }))
+            .boxed(),
+        "role" => (
+            conversation(),
+            user(),
+            role(),
+            option::of(client_id()),
+            any::<bool>(),
+        )
+            .prop_map(|(conversation, user, role, client_id, retry)| {
+                Command::Role(SetRole {
+                    conversation,
+                    user,
+                    role,
+                    client_id,
+                    retry,
+                })
+            })
+            .boxed(),
+        "ban" => moderate().prop_map(Command::Ban).boxed(),
+        "unban" => moderate().prop_map(Command::Unban).boxed(),
+        "unmute" => moderate().prop_map(Command::Unmute).boxed(),
+        "mute" => (moderate(), option::of(1..=i64::MAX))
+            .prop_map(|(moderate, until)| {
+                Command::Mute(Mute {
+                    conversation: moderate.conversation,
+                    user: moderate.user,
+                    until,
+                    client_id: moderate.client_id,
+                    retry: moderate.retry,
+                })
+            })
+            .boxed(),
+        "sanctions" => (conversation(), option::of(user()), option::of(1..=200_u32))
+            .prop_map(|(conversation, after, limit)| {
+                Command::Sanctions(ListSanctions {
+                    conversation,
+                    after,
+                    limit,
+                })
+            })
+            .boxed(),
+        "update" => (
+            conversation(),
+            option::of("[^\\p{Cc}\\s]{1,200}|"),
+            option::of("[^\\p{Cc}\\s]{1,300}\n\t|"),
+            option::of("https://[a-z]{1,20}/[a-z]{0,40}|"),
+            any::<bool>(),
+            option::of(client_id()),
+            any::<bool>(),
+        )
+            .prop_map(
+                |(conversation, name, description, avatar_url, open, client_id, retry)| {
+                    Command::Update(Update {
+                        conversation,
+                        name,
+                        description,
+                        avatar_url,
+                        open: Some(open),
+                        client_id,
+                        retry,
+                    })
+                },
+            )
+            .boxed(),
+        "invite" => (
+            conversation(),
+            option::of(1..=i64::MAX),
+            option::of(1..=u32::MAX),
+            option::of(client_id()),
+            any::<bool>(),
+        )
+            .prop_map(|(conversation, expires_at, max_uses, client_id, retry)| {
+                Command::Invite(Invite {
+                    conversation,
+                    expires_at,
+                    max_uses,
+                    client_id,
+                    retry,
+                })
+            })
+            .boxed(),
+        "invites" => conversation()
+            .prop_map(|conversation| Command::Invites(ListInvites { conversation }))
+            .boxed(),
+        "revoke" => (conversation(), invite())
+            .prop_map(|(conversation, invite)| Command::Revoke(Revoke { conversation, invite }))
             .boxed(),
         "send" => (
             conversation(),
@@ -198,17 +327,29 @@ pub(crate) fn command(tag: &str) -> BoxedStrategy<Command> {
                 })
             })
             .boxed(),
+        "hide" => conversation()
+            .prop_map(|conversation| Command::Hide(Hide { conversation }))
+            .boxed(),
+        "dissolve" => conversation()
+            .prop_map(|conversation| Command::Dissolve(Dissolve { conversation }))
+            .boxed(),
+        "stats" => (conversation(), option::of(1..=366_u32))
+            .prop_map(|(conversation, days)| Command::Stats(AskStats { conversation, days }))
+            .boxed(),
         "history" => (
             conversation(),
-            option::of(any::<u64>()),
-            option::of(any::<u64>()),
+            option::of((0..3_u8, 1..=u64::MAX)),
+            any::<bool>(),
             option::of(1..=200_u32),
         )
-            .prop_map(|(conversation, before, after, limit)| {
+            .prop_map(|(conversation, cursor, messages, limit)| {
+                let cursor = |which| cursor.filter(|(kind, _)| *kind == which).map(|(_, seq)| seq);
                 Command::History(History {
                     conversation,
-                    before,
-                    after,
+                    before: cursor(0),
+                    after: cursor(1),
+                    around: cursor(2),
+                    messages,
                     limit,
                 })
             })
@@ -281,8 +422,24 @@ fn body() -> impl Strategy<Value = Body> {
             emoji,
             removed
         }),
-        (vec(user(), 0..5), role()).prop_map(|(users, role)| Body::Joined { users, role }),
+        (vec(user(), 0..5), role(), option::of(invite_use()))
+            .prop_map(|(users, role, invite)| { Body::Joined { users, role, invite } }),
         user().prop_map(|user| Body::Left { user }),
+        Just(Body::Dissolved {}),
+        (user(), role()).prop_map(|(user, role)| Body::RoleChanged { user, role }),
+        (user(), any::<bool>()).prop_map(|(user, removed)| Body::Banned { user, removed }),
+        user().prop_map(|user| Body::Unbanned { user }),
+        (user(), option::of(any::<i64>())).prop_map(|(user, until)| Body::Muted { user, until }),
+        user().prop_map(|user| Body::Unmuted { user }),
+        profile().prop_map(|profile| Body::Updated(Box::new(profile))),
+        (invite(), option::of(any::<i64>()), option::of(any::<u32>())).prop_map(
+            |(invite, expires_at, max_uses)| Body::Invited {
+                invite,
+                expires_at,
+                max_uses
+            }
+        ),
+        invite().prop_map(|invite| Body::Revoked { invite }),
         Just(Body::Void {}),
     ]
 }
@@ -326,23 +483,25 @@ fn summary() -> impl Strategy<Value = ConversationSummary> {
     (
         conversation(),
         kind(),
-        option::of(any::<String>()),
-        any::<bool>(),
+        profile(),
         role(),
         marks,
         option::of(entry()),
     )
         .prop_map(
-            |(id, kind, name, open, role, (head, delivered, read, unread), last)| ConversationSummary {
+            |(id, kind, profile, role, (head, delivered, read, unread), last)| ConversationSummary {
                 id,
                 kind,
-                name,
-                open,
+                name: profile.name,
+                description: profile.description,
+                avatar_url: profile.avatar_url,
+                open: profile.open,
                 role,
                 head,
                 delivered,
                 read,
                 unread,
+                hidden: head % 2 == 1,
                 last,
             },
         )
@@ -412,6 +571,52 @@ fn status() -> impl Strategy<Value = EntryStatus> {
     )
 }
 
+fn invited() -> impl Strategy<Value = Invited> {
+    (
+        invite(),
+        option::of("[a-z.]{1,99}"),
+        conversation(),
+        any::<u64>(),
+        any::<i64>(),
+    )
+        .prop_map(|(invite, token, conversation, seq, at)| Invited {
+            invite,
+            token,
+            sent: Sent {
+                conversation,
+                seq,
+                lamport: seq,
+                at,
+                client_id: None,
+            },
+        })
+}
+
+fn invite_state() -> impl Strategy<Value = InviteState> {
+    let bounds = (option::of(any::<i64>()), option::of(any::<u32>()), any::<u32>());
+    (invite(), user(), any::<i64>(), bounds).prop_map(|(invite, by, at, (expires_at, max_uses, uses))| {
+        InviteState {
+            invite,
+            by,
+            at,
+            expires_at,
+            max_uses,
+            uses,
+        }
+    })
+}
+
+fn sanctioned() -> impl Strategy<Value = Sanctioned> {
+    (user(), any::<bool>(), any::<bool>(), option::of(any::<i64>())).prop_map(
+        |(user, banned, muted, muted_until)| Sanctioned {
+            user,
+            banned,
+            muted,
+            muted_until,
+        },
+    )
+}
+
 fn reply() -> impl Strategy<Value = Reply> {
     prop_oneof![
         (
@@ -444,6 +649,26 @@ fn reply() -> impl Strategy<Value = Reply> {
         (vec(receipt(), 0..4), option::of(user()))
             .prop_map(|(members, next)| Reply::Receipts(ReceiptsPage { members, next })),
         status().prop_map(Reply::Status),
+        (
+            conversation(),
+            (any::<u64>(), any::<u64>(), any::<u64>(), any::<u64>()),
+            vec((any::<i64>(), any::<u64>()), 0..4),
+        )
+            .prop_map(|(conversation, (messages, members, counted, senders), days)| {
+                let days = days.into_iter().map(|(day, messages)| DayStats { day, messages });
+                Reply::Stats(ConversationStats {
+                    conversation,
+                    messages,
+                    members,
+                    counted,
+                    senders,
+                    days: days.collect(),
+                })
+            }),
+        invited().prop_map(Reply::Invited),
+        vec(invite_state(), 0..3).prop_map(|invites| Reply::Invites(Invites { invites })),
+        (vec(sanctioned(), 0..3), option::of(user()))
+            .prop_map(|(users, next)| Reply::Sanctions(Sanctions { users, next })),
         vec(presence(), 0..4).prop_map(|presences| Reply::Presences(Presences { presences })),
         Just(Reply::Done {}),
         any::<i64>().prop_map(|at| Reply::Pong { at }),

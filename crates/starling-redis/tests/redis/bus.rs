@@ -56,6 +56,8 @@ async fn route(node: &Node, id: &ConversationId) -> Vec<Incarnation> {
         head: 1,
         then: AfterCommit::Release,
         payload: Bytes::new(),
+        entries: Vec::new(),
+        takes_back: false,
         own: node.incarnation.clone(),
         handover: Bytes::new(),
     };

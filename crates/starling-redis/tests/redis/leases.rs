@@ -39,6 +39,8 @@ fn commit(node: &Node, id: &ConversationId, claim: u64, head: Seq, then: AfterCo
         head,
         then,
         payload: Bytes::from(format!("batch up to {head}")),
+        entries: Vec::new(),
+        takes_back: false,
         own: node.incarnation.clone(),
         handover: Bytes::from_static(b"yours"),
     })

@@ -11,6 +11,7 @@ mod leases;
 mod offline;
 mod presence;
 mod rate;
+mod recent;
 mod recovery;
 mod security;
 mod sessions;

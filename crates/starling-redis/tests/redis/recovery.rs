@@ -81,6 +81,8 @@ fn methods() -> Vec<(&'static str, Method)> {
             head: 1,
             then: AfterCommit::Release,
             payload: Bytes::from_static(b"payload"),
+            entries: Vec::new(),
+            takes_back: false,
             own: Incarnation::fresh(),
             handover: Bytes::new(),
         })

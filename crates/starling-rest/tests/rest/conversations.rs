@@ -147,3 +147,98 @@ async fn users_are_made_on_first_sight_with_their_names() {
         ("alice", Some("The alice"))
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_conversation_is_deleted_for_one_or_for_all() {
+    let app = App::new().await;
+    let id = app.group(&["bob"]).await;
+    let path = format!("/v1/conversations/{id}");
+    let delete = async |user: &str, whom: &str| {
+        app.call("DELETE", &format!("{path}?for={whom}"), user, None)
+            .await
+    };
+    let listed = async |user: &str| {
+        let list = app.get(user, "/v1/conversations").await;
+        list.body["conversations"].as_array().unwrap().len()
+    };
+    let say = async |key: &str| {
+        let said = app
+            .post(
+                "alice",
+                &format!("{path}/messages"),
+                json!({"client_id": key, "text": "Hello!"}),
+            )
+            .await;
+        said.status
+    };
+    assert_eq!(say("m1").await, 201);
+    assert_eq!(delete("bob", "me").await.status, 204);
+    assert_eq!((listed("bob").await, listed("alice").await), (0, 1));
+    let hidden = app.get("bob", &path).await;
+    assert_eq!(hidden.body["conversation"]["hidden"], true);
+    assert_eq!(say("m2").await, 201);
+    assert_eq!(listed("bob").await, 1);
+
+    for (user, whom, status, code) in [
+        ("bob", "all", 403, "forbidden"),
+        ("eve", "me", 403, "not_a_member"),
+        ("eve", "all", 403, "not_a_member"),
+        ("alice", "nobody", 422, "invalid"),
+    ] {
+        let refused = delete(user, whom).await;
+        assert_eq!((refused.status, refused.code()), (status, code), "{user} {whom}");
+    }
+    let refused = app.call("DELETE", &path, "alice", None).await;
+    assert_eq!((refused.status, refused.code()), (422, "invalid"));
+    assert_eq!(delete("alice", "all").await.status, 204);
+    assert_eq!((listed("bob").await, listed("alice").await), (0, 0));
+    assert_eq!(say("m3").await, 410);
+    for path in [
+        path.clone(),
+        format!("{path}/entries"),
+        format!("{path}/messages"),
+        format!("{path}/stats"),
+        format!("{path}/receipts"),
+    ] {
+        let gone = app.get("alice", &path).await;
+        assert_eq!(
+            (gone.status, gone.code()),
+            (410, "conversation_deleted"),
+            "{path}"
+        );
+    }
+    let again = delete("alice", "all").await;
+    assert_eq!((again.status, again.code()), (410, "conversation_deleted"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn statistics_are_for_members() {
+    let app = App::new().await;
+    let id = app.group(&["bob"]).await;
+    for n in 0..3 {
+        let message = json!({"client_id": format!("m{n}"), "text": "Hello!"});
+        app.post("alice", &format!("/v1/conversations/{id}/messages"), message)
+            .await;
+    }
+    let stats = app
+        .get("bob", &format!("/v1/conversations/{id}/stats?days=1"))
+        .await;
+    for (field, expected) in [("messages", 3), ("members", 2), ("counted", 3), ("senders", 1)] {
+        assert_eq!(stats.body[field], expected, "{field}");
+    }
+    assert_eq!(stats.body["days"].as_array().unwrap().len(), 1);
+    for (user, options, status, code) in [
+        ("eve", "", 403, "not_a_member"),
+        ("bob", "?days=0", 422, "invalid"),
+        ("bob", "?days=367", 422, "invalid"),
+    ] {
+        let refused = app
+            .get(user, &format!("/v1/conversations/{id}/stats{options}"))
+            .await;
+        assert_eq!(
+            (refused.status, refused.code()),
+            (status, code),
+            "{user} {options}"
+        );
+    }
+}

@@ -51,6 +51,11 @@ async fn history_goes_both_ways_by_cursor() {
         ("?before=5&limit=2", vec![3, 4], true),
         ("?limit=2", vec![5, 6], true),
         ("?after=6", vec![], false),
+        ("?around=4&limit=3", vec![3, 4, 5], true),
+        ("?around=6&limit=4", vec![4, 5, 6], false),
+        ("?messages=true&around=2", vec![2, 3, 4, 5, 6], false),
+        ("?messages=true&before=4", vec![2, 3], false),
+        ("?messages=true&after=1&limit=2", vec![2, 3], true),
     ] {
         let page = app
             .get("alice", &format!("/v1/conversations/{id}/entries{options}"))
@@ -66,6 +71,84 @@ async fn history_goes_both_ways_by_cursor() {
             (seqs.into_iter().map(Value::from).collect(), &json!(more)),
             "{options}"
         );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn messages_come_in_counted_pages_that_stay_what_they_are() {
+    let app = App::new().await;
+    let id = app.group(&["bob"]).await;
+    let path = format!("/v1/conversations/{id}/messages");
+    let say = async |who: &str, text: &str| {
+        let sent = app
+            .post(who, &path, json!({"client_id": text, "text": text}))
+            .await;
+        assert_eq!(sent.status, 201);
+    };
+    let texts = async |options: &str| {
+        let page = app.get("bob", &format!("{path}{options}")).await;
+        assert_eq!(page.status, 200, "{page:?}");
+        let messages = page.body["messages"].as_array().unwrap();
+        let texts = messages
+            .iter()
+            .map(|entry| entry["body"]["message"]["text"].as_str().unwrap());
+        (
+            texts.collect::<Vec<_>>().join(" "),
+            page.body["more"] == true,
+            page.body["as_of"].clone(),
+        )
+    };
+    for text in ["1", "2", "3", "4", "5"] {
+        say(if text == "3" { "bob" } else { "alice" }, text).await;
+    }
+    let first = texts("?page=1&limit=2").await;
+    assert_eq!(first, ("4 5".into(), true, json!(5)));
+    say("bob", "6").await;
+    for (options, found, more) in [
+        ("?page=2&limit=2&as_of=5", "2 3", true),
+        ("?page=3&limit=2&as_of=5", "1", false),
+        ("?page=4&limit=2&as_of=5", "", false),
+        ("?page=2&limit=2", "3 4", true),
+        ("?skip=1&limit=3", "3 4 5", true),
+        ("", "1 2 3 4 5 6", false),
+        ("?sender=bob", "3 6", false),
+        ("?sender=bob&limit=1", "6", true),
+        ("?sender=bob&skip=1", "3", false),
+        ("?sender=eve", "", false),
+        ("?page=18446744073709551615", "", false),
+    ] {
+        let (texts, is_more, _) = texts(options).await;
+        assert_eq!((texts.as_str(), is_more), (found, more), "{options}");
+    }
+    for options in [
+        "?page=0",
+        "?page=1&skip=1",
+        "?limit=0",
+        "?limit=101",
+        "?skip=-1",
+        "?nothing=1",
+    ] {
+        let refused = app.get("bob", &format!("{path}{options}")).await;
+        assert_eq!((refused.status, refused.code()), (422, "invalid"), "{options}");
+    }
+    let stranger = app.get("eve", &path).await;
+    assert_eq!((stranger.status, stranger.code()), (403, "not_a_member"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_around_what_is_not_there_is_refused() {
+    let app = App::new().await;
+    let id = app.group(&[]).await;
+    for (options, code) in [
+        ("?around=2", "cursor_ahead"),
+        ("?around=0", "invalid"),
+        ("?around=1&before=1", "invalid"),
+        ("?messages=perhaps", "invalid"),
+    ] {
+        let refused = app
+            .get("alice", &format!("/v1/conversations/{id}/entries{options}"))
+            .await;
+        assert_eq!((refused.status, refused.code()), (422, code), "{options}");
     }
 }
 

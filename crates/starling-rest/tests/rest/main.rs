@@ -9,6 +9,7 @@ mod document;
 mod entries;
 mod errors;
 mod messages;
+mod moderation;
 mod people;
 mod presence;
 mod probes;

@@ -124,6 +124,7 @@ impl Conversation {
         let body = Body::Joined {
             users: users.clone(),
             role: Role::Member,
+            invite: None,
         };
         let seq = self.append(by, None, body);
         for user in users {

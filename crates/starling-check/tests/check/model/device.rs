@@ -147,12 +147,15 @@ impl Device {
             id: conversation.id.clone(),
             kind: Kind::Group,
             name: None,
+            description: None,
+            avatar_url: None,
             open: true,
             role: Role::Member,
             head: conversation.head(),
             delivered: 0,
             read: 0,
             unread: 0,
+            hidden: false,
             last: None,
         };
         self.say(ServerFrame::Event(Event::Conversation(ConversationState {

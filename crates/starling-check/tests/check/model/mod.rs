@@ -220,10 +220,8 @@ impl World {
         let conversation = &self.conversations[c];
         let after = self.rng.random_range(0..conversation.head());
         self.devices[d].transmit(Command::History(History {
-            conversation: conversation.id.clone(),
-            before: None,
             after: Some(after),
-            limit: None,
+            ..History::newest(conversation.id.clone())
         }));
     }
 }

@@ -1,20 +1,24 @@
 //! The directory's contract.
 
-use starling_protocol::{Kind, Role};
+use starling_protocol::{Kind, Profile, Role};
 
 use super::super::MemoryStore;
 use super::*;
-use crate::ports::{ConversationRecord, Directory, Effect, MarksRaised};
+use crate::ports::{ConversationRecord, Directory, Effect, FOR_EVER, MarksRaised, Sanction};
 
 fn record(c: &str, applied: Seq) -> ConversationRecord {
     ConversationRecord {
         id: conversation(c),
         kind: Kind::Group,
         name: None,
+        description: None,
+        avatar_url: None,
         open: false,
+        updated: 0,
         created_by: user("alice"),
         created_at: 0,
         applied,
+        dissolved: None,
     }
 }
 
@@ -208,4 +212,66 @@ async fn users_keep_the_last_name_they_gave() {
         store.saw_user(&user("bob"), name).await.unwrap();
     }
     assert_eq!(store.users(), [(user("bob"), Some("Bob".into()))]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_governs_is_guarded_part_by_part() {
+    let c = conversation("a");
+    let role = |role, seq| Effect::SetRole {
+        conversation: c.clone(),
+        user: user("bob"),
+        role,
+        seq,
+    };
+    let sanction = |sanction, seq| Effect::Sanction {
+        conversation: c.clone(),
+        user: user("bob"),
+        sanction,
+        seq,
+    };
+    let profile = |name: &str, seq| Effect::SetProfile {
+        conversation: c.clone(),
+        profile: Profile {
+            name: Some(name.into()),
+            ..Profile::default()
+        },
+        seq,
+    };
+    let effects = [
+        create("a", 0),
+        set("a", "bob", Role::Member, 2),
+        role(Role::Moderator, 3),
+        sanction(Sanction::Ban(true), 4),
+        sanction(Sanction::Mute(Some(FOR_EVER)), 5),
+        profile("one", 6),
+        sanction(Sanction::Ban(false), 7),
+        role(Role::Admin, 8),
+        profile("two", 9),
+        sanction(Sanction::Mute(Some(50)), 10),
+    ];
+    let store = MemoryStore::new();
+    store.apply(&effects).await.unwrap();
+    // Each may come again, late, in any state.
+    for late in &effects {
+        store.apply(std::slice::from_ref(late)).await.unwrap();
+        let bob = store.member(&c, &user("bob")).await.unwrap().unwrap();
+        assert_eq!((bob.role, bob.role_changed, bob.changed), (Role::Admin, 8, 2));
+        let found = store.sanctions(&c).await.unwrap();
+        assert_eq!(
+            (found[0].banned, found[0].muted_until, found[0].changed),
+            (false, Some(50), 10)
+        );
+        let record = store.conversation(&c).await.unwrap().unwrap();
+        assert_eq!((record.name.as_deref(), record.updated), (Some("two"), 9));
+    }
+    store
+        .apply(&[Effect::SetRole {
+            conversation: c.clone(),
+            user: user("eve"),
+            role: Role::Admin,
+            seq: 11,
+        }])
+        .await
+        .unwrap();
+    assert_eq!(store.member(&c, &user("eve")).await.unwrap(), None);
 }

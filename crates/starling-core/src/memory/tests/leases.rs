@@ -25,6 +25,8 @@ fn commit(own: &Listener, token: Option<LeaseToken>, head: Seq, then: AfterCommi
         head,
         then,
         payload: "batch".into(),
+        entries: Vec::new(),
+        takes_back: false,
         own: own.incarnation.clone(),
         handover: "yours".into(),
     })

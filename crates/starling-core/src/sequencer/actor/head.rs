@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use starling_protocol::{Entry, HeadMark, Seq};
 
-use super::{Actor, FOLD_AT_MOST, Hint};
+use super::{Actor, Announced, FOLD_AT_MOST, Hint};
 use crate::node_message::NodeMessage;
 use crate::ports::Unavailable;
 use crate::sequencer::effects::{effects, newcomers};
@@ -106,7 +106,7 @@ impl Actor {
             .into_iter()
             .filter(|entry| entry.body.changes_membership())
             .collect();
-        let announcement = NodeMessage::Head(self.id.clone(), head.seq, changes).encode();
+        let announcement = Announced::message(&NodeMessage::Head(self.id.clone(), head.seq, changes));
         metrics::counter!("starling_recoveries_total").increment(1);
         let told = shared
             .ports

@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use starling_protocol::Seq;
 use tokio::time::{Instant, timeout};
 
-use super::{Actor, Hint, Lease};
+use super::{Actor, Announced, Hint, Lease};
 use crate::fail_points::window;
 use crate::node_message::NodeMessage;
 use crate::ports::{AfterCommit, Commit, LeaseState, Reservation};
@@ -74,13 +73,15 @@ impl Actor {
         }
     }
 
-    pub(super) fn commit_of(&self, head: Seq, payload: Bytes, then: Option<AfterCommit>) -> Commit {
+    pub(super) fn commit_of(&self, head: Seq, announced: Announced, then: Option<AfterCommit>) -> Commit {
         Commit {
             conversation: self.id.clone(),
             token: then.and(self.lease.as_ref()).map(|lease| lease.token.clone()),
             head,
             then: then.unwrap_or(AfterCommit::Release),
-            payload,
+            payload: announced.payload,
+            entries: announced.entries,
+            takes_back: announced.takes_back,
             own: self.shared.incarnation(),
             handover: NodeMessage::Granted(self.id.clone()).encode(),
         }
@@ -91,7 +92,7 @@ impl Actor {
     ///
     /// While something may be left undone below the head, the marks stay as a crash would leave them, so that
     /// whoever takes over makes it good; and the lease stays for this actor to do so first.
-    pub(super) async fn commit(&mut self, head: Seq, payload: Bytes) {
+    pub(super) async fn commit(&mut self, head: Seq, announced: Announced) {
         window("before_release");
         if self.shared.coordination_is_down() {
             self.lease = None;
@@ -100,7 +101,7 @@ impl Actor {
         }
         let then = (!self.suspect).then(|| self.after_commit());
         let asked = Instant::now();
-        let commit = Arc::new(self.commit_of(head, payload, then));
+        let commit = Arc::new(self.commit_of(head, announced, then));
         let committed = self.shared.ports.leases.commit(commit).await;
         window("after_publish");
         match committed {

@@ -13,6 +13,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use starling_protocol::{Body, ConversationId, Entry, Error, ErrorCode, Seq};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep, timeout};
@@ -60,6 +61,34 @@ struct Lease {
     since: Instant,
     /// Reserved by the last commit, until this time.
     reserved_until: Option<Instant>,
+}
+
+/// What a commit makes known.
+struct Announced {
+    payload: Bytes,
+    entries: Vec<Bytes>,
+    takes_back: bool,
+}
+
+impl Announced {
+    fn batch(batch: &[Arc<Entry>]) -> Self {
+        let (payload, entries) = NodeMessage::entries_in_parts(batch);
+        Self {
+            payload,
+            entries,
+            takes_back: batch
+                .iter()
+                .any(|entry| matches!(entry.body, Body::Deleted { .. } | Body::Dissolved {})),
+        }
+    }
+
+    fn message(message: &NodeMessage) -> Self {
+        Self {
+            payload: message.encode(),
+            entries: Vec::new(),
+            takes_back: false,
+        }
+    }
 }
 
 /// What coordination says about the head.
@@ -290,7 +319,7 @@ impl Actor {
                         state: None,
                     });
                     state.fold(&entry);
-                    if operation.change == Change::Join {
+                    if matches!(operation.change, Change::Join { .. }) {
                         // What he has sent behind it is meant for this membership.
                         let behind = self
                             .queue
@@ -367,11 +396,11 @@ impl Actor {
             self.suspect = true;
         }
         self.shared.delivery.offer(&self.shared, &entries);
-        let payload = NodeMessage::Entries(entries.clone()).encode();
+        let announced = Announced::batch(&entries);
         for (operation, entry) in operations.into_iter().zip(entries) {
             operation.answer(&Ok(Outcome::Stored(entry)));
         }
-        self.commit(head, payload).await;
+        self.commit(head, announced).await;
         if let Some(state) = &self.state {
             self.shared.offline.appended(&self.id, first, &state.members);
             self.shared.attempts.stored(&self.id, head, state.members.len());
