@@ -15,6 +15,7 @@
 mod bad_input;
 mod chaos;
 mod cluster_redis;
+mod described;
 mod drain;
 mod faults;
 mod history;

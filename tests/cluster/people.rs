@@ -14,7 +14,7 @@ const JSON: &str = "starling.v1.json";
 /// What "within seconds" is at most.
 const SOON: Duration = Duration::from_secs(6);
 
-fn in_development(config: ClusterConfig) -> ClusterConfig {
+pub(crate) fn in_development(config: ClusterConfig) -> ClusterConfig {
     config
         .with_env("STARLING_DEVELOPMENT", true)
         .with_env("STARLING_CODE_IN_ANSWER", true)
@@ -23,7 +23,7 @@ fn in_development(config: ClusterConfig) -> ClusterConfig {
 }
 
 /// One person's way to the HTTP API of every node.
-struct Person<'a> {
+pub(crate) struct Person<'a> {
     stage: &'a Stage,
     http: reqwest::Client,
     tokens: Value,
@@ -53,7 +53,7 @@ async fn call(
 
 impl<'a> Person<'a> {
     /// The code at one node, the tokens at another.
-    async fn sign_in(stage: &'a Stage, phone: &str, nodes: (usize, usize)) -> Self {
+    pub(crate) async fn sign_in(stage: &'a Stage, phone: &str, nodes: (usize, usize)) -> Self {
         let http = reqwest::Client::new();
         let asked = json!({"phone": phone});
         let (status, sent) = call(

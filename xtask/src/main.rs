@@ -27,7 +27,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Find or install the programs that a cluster needs: redis-server, mongod, haproxy, k6
+    /// Find or install the programs that a cluster and its tests need: redis-server, mongod, haproxy, k6, schemathesis
     Setup,
     /// Run a cluster on this machine: Redis, MongoDB, three nodes and HAProxy
     Cluster(cluster::Args),
@@ -54,7 +54,9 @@ async fn main() -> ExitCode {
 
 async fn run(command: Command) -> Result<ExitCode> {
     match command {
-        Command::Setup => setup::run().map(|()| ExitCode::SUCCESS),
+        Command::Setup => setup::run()
+            .and_then(|()| setup::schemathesis::run())
+            .map(|()| ExitCode::SUCCESS),
         Command::Cluster(args) => cluster::run(args).await,
         Command::Load(args) => load::run(args).await,
         Command::Bench(args) => bench::run(args).await,

@@ -16,7 +16,10 @@ pub(crate) async fn run() -> Result<()> {
     let began = Instant::now();
     let mut steps = Steps { number: 0 };
     steps
-        .step("the programs that the tests need", async || setup::run())
+        .step("the programs that the tests need", async || {
+            setup::run()?;
+            setup::schemathesis::run()
+        })
         .await?;
     steps
         .step("format", async || {

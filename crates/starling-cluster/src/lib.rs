@@ -46,7 +46,7 @@ pub use identity::ProcessIdentity;
 pub use limits::raise_open_files;
 pub use mongo::{Mongo, MongoMember};
 pub use node::Node;
-pub use paths::{development_cluster_dir, tools_dir, workspace_root};
+pub use paths::{development_cluster_dir, schemathesis_dir, tools_dir, workspace_root};
 pub use ports::{PortPlan, ReservedPort};
 pub use process::Process;
 pub use redis::Redis;

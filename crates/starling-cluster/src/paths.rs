@@ -17,6 +17,11 @@ pub fn tools_dir() -> PathBuf {
     workspace_root().join("target/tools/bin")
 }
 
+/// Where `cargo xtask setup` puts Schemathesis: a virtual environment of Python.
+pub fn schemathesis_dir() -> PathBuf {
+    workspace_root().join("target/tools/schemathesis")
+}
+
 /// The directory of the development cluster, the one that `cargo xtask cluster` runs on fixed ports.
 pub fn development_cluster_dir() -> PathBuf {
     workspace_root().join("target/cluster")

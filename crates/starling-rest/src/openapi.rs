@@ -22,9 +22,16 @@ stream. What concerns conversations is also a command of the WebSocket protocol 
 entries as they come.\n\nEvery error, also of paths and methods that there are not, has the body \
 `{\"error\": {\"code\": …, \"message\": …}}`. Branch on the code; the message is for people and may change.";
 
-/// The whole document.
-pub fn openapi() -> OpenApi {
-    complete(crate::rest::routes().into_openapi())
+/// The whole document, as `/openapi.json` has it.
+pub fn openapi() -> String {
+    json(&complete(crate::rest::routes().into_openapi()))
+}
+
+fn json(document: &OpenApi) -> String {
+    // Its keys are strings and its values numbers and text: this cannot fail.
+    let text = document.to_json().unwrap_or_default();
+    // utoipa 6.0 gives OpenAPI's `uint64` a name that nobody knows. Inside of a text the quotes would be escaped.
+    text.replace(r#""format":"u-int"#, r#""format":"uint"#)
 }
 
 /// What stands before the operations.
@@ -78,8 +85,7 @@ pub(crate) struct Served(Arc<str>);
 
 impl Served {
     pub(crate) fn new(document: &OpenApi) -> Self {
-        // Its keys are strings and its values numbers and text: this cannot fail.
-        Self(document.to_json().unwrap_or_default().into())
+        Self(json(document).into())
     }
 }
 

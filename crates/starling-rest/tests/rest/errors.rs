@@ -56,6 +56,8 @@ async fn bad_bodies_are_refused() {
         ("", 400, "malformed", "not JSON"),
         ("{", 400, "malformed", "not JSON"),
         (r#"{"client_id":"m"}"#, 422, "invalid", "missing field `text`"),
+        (r#"["m","x",null,false,null]"#, 422, "invalid", "an object"),
+        ("null", 422, "invalid", "an object"),
         (
             r#"{"client_id":"m","text":7}"#,
             422,
