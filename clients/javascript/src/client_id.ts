@@ -1,0 +1,27 @@
+/** Client ids that nobody else has. */
+
+import type { ClientId, CommandName, Commands } from "./protocol.js";
+
+/** 128 random bits. (`randomUUID` is missing on pages that do not come over HTTPS.) */
+export function newClientId(): ClientId {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** Commands that a retry must find again. */
+export function withClientId<Name extends CommandName>(name: Name, fields: Commands[Name]): Commands[Name] {
+  switch (name) {
+    case "create":
+      // A direct conversation exists once, whoever makes it.
+      if ((fields as Commands["create"]).kind === "direct") return fields;
+      break;
+    case "send":
+    case "edit":
+    case "delete":
+    case "react":
+      break;
+    default:
+      return fields;
+  }
+  return { client_id: newClientId(), ...fields };
+}

@@ -1,0 +1,298 @@
+/**
+ * What is said on the wire, as docs/protocol.md has it. Names are those of the wire.
+ *
+ * Constraint: servers of later versions may add fields, events and kinds of entries. Nothing here refuses them.
+ */
+
+/** An entry's place in its conversation's log, from 1. A cursor of 0 stands before the first entry. */
+export type Seq = number;
+
+export type ConversationId = string;
+export type UserId = string;
+/** The sender's idempotency key: (conversation, sender, client id) names one entry. */
+export type ClientId = string;
+/** Milliseconds since the Unix epoch, by the node's clock. For display; order is `seq`. */
+export type Time = number;
+
+export type Kind = "direct" | "group" | (string & {});
+export type Role = "member" | "moderator" | "admin" | (string & {});
+export type MessageKind = "text" | "image" | "file" | "system" | (string & {});
+
+/** One slot of a conversation's log. */
+export interface Entry {
+  conversation: ConversationId;
+  seq: Seq;
+  /** Absent for entries of the system. */
+  sender?: UserId;
+  client_id?: ClientId;
+  lamport: number;
+  at: Time;
+  /** Messages in the log up to and including this entry. */
+  messages: number;
+  /** `seq` of the last change of membership up to and including this entry. */
+  membership: Seq;
+  body: Body;
+  /** What became of a message since, as far as whoever gave the entry knows. */
+  state?: MessageState;
+}
+
+/** What an entry says: one of these, or none in an entry of a later version, which counts and shows nothing. */
+export interface Body {
+  created?: { kind: Kind; name?: string; open?: boolean; members: Member[] };
+  message?: Content;
+  /** The sender's message at `target` says this from here on. */
+  edited?: { target: Seq; text: string };
+  /** The message at `target` is taken back: its text is gone, its place stays. */
+  deleted?: { target: Seq };
+  reacted?: { target: Seq; emoji: string; removed?: boolean };
+  joined?: { users: UserId[]; role: Role };
+  left?: { user: UserId };
+  /** A hole that was found and sealed. */
+  void?: object;
+}
+
+export interface Content {
+  /** 1 to 5,000 characters; empty once it was deleted. */
+  text: string;
+  /** `text` if absent. */
+  kind?: MessageKind;
+  reply_to?: Seq;
+}
+
+export interface Member {
+  user: UserId;
+  role: Role;
+}
+
+/** What became of a message after it was sent. */
+export interface MessageState {
+  /** `seq` of the last entry that is taken into account here. */
+  changed: Seq;
+  text?: string;
+  edited_at?: Time;
+  deleted_at?: Time;
+  deleted_by?: UserId;
+  /** By emoji, then by user. */
+  reactions?: Record<string, UserId[]>;
+}
+
+/** A conversation as this user sees it. */
+export interface ConversationSummary {
+  id: ConversationId;
+  kind: Kind;
+  name?: string;
+  open?: boolean;
+  role: Role;
+  head: Seq;
+  delivered: Seq;
+  read: Seq;
+  unread: number;
+  last?: Entry;
+}
+
+/** A member's marks: both stand for everything up to them. */
+export interface Receipt {
+  user: UserId;
+  delivered: Seq;
+  read: Seq;
+}
+
+export interface Presence {
+  user: UserId;
+  state: "online" | "away" | "offline" | (string & {});
+  text?: string;
+  last_seen?: Time;
+}
+
+/** Why a command was refused. `code` is stable; `message` is for people and may change. */
+export interface ServerError {
+  code: ErrorCode;
+  message: string;
+  retry_after_ms?: number;
+}
+
+export type ErrorCode =
+  | "malformed"
+  | "unknown_command"
+  | "invalid"
+  | "too_large"
+  | "unauthenticated"
+  | "forbidden"
+  | "not_a_member"
+  | "unknown_conversation"
+  | "unknown_user"
+  | "unknown_message"
+  | "lamport_ahead"
+  | "cursor_ahead"
+  | "rate_limited"
+  | "too_many_connections"
+  | "unavailable"
+  | "unknown"
+  | "internal"
+  | (string & {});
+
+/** Every command: its name on the wire, and its fields. */
+export interface Commands {
+  auth: { token: string };
+  sync: { cursors?: Record<ConversationId, Seq> };
+  create: { kind: Kind; members?: UserId[]; name?: string; open?: boolean; client_id?: ClientId };
+  join: { conversation: ConversationId };
+  leave: { conversation: ConversationId };
+  add: { conversation: ConversationId; users: UserId[] };
+  remove: { conversation: ConversationId; user: UserId };
+  send: {
+    conversation: ConversationId;
+    client_id: ClientId;
+    text: string;
+    kind?: MessageKind;
+    reply_to?: Seq;
+    lamport?: number;
+    retry?: boolean;
+    sender?: UserId;
+  };
+  edit: { conversation: ConversationId; seq: Seq; text: string; client_id?: ClientId; retry?: boolean };
+  delete: { conversation: ConversationId; seq: Seq; client_id?: ClientId; retry?: boolean };
+  react: {
+    conversation: ConversationId;
+    seq: Seq;
+    emoji: string;
+    removed?: boolean;
+    client_id?: ClientId;
+    retry?: boolean;
+  };
+  history: { conversation: ConversationId; before?: Seq; after?: Seq; limit?: number };
+  delivered: { conversation: ConversationId; seq: Seq };
+  read: { conversation: ConversationId; seq: Seq };
+  receipts: { conversation: ConversationId; after?: UserId; limit?: number };
+  status: { conversation: ConversationId; seq: Seq };
+  typing: { conversation: ConversationId; typing: boolean };
+  presence: { state?: "online" | "away"; text?: string };
+  presences: { users: UserId[] };
+  list: { after?: ConversationId; limit?: number };
+  ping: Record<string, never>;
+}
+
+export type CommandName = keyof Commands;
+
+/** A command of one kind, with its name. */
+export type Command = { [Name in CommandName]: { name: Name; fields: Commands[Name] } }[CommandName];
+
+/** Where and when an entry is stored. */
+export interface Sent {
+  conversation: ConversationId;
+  seq: Seq;
+  lamport: number;
+  at: Time;
+  client_id?: ClientId;
+}
+
+/** Contiguous, oldest first; `more` says whether there is more in the direction that was asked for. */
+export interface HistoryPage {
+  entries: Entry[];
+  more: boolean;
+}
+
+export interface Synced {
+  conversations: number;
+  refused?: Record<ConversationId, ServerError>;
+}
+
+export interface EntryStatus {
+  conversation: ConversationId;
+  seq: Seq;
+  status: "pending" | "delivered" | "read" | (string & {});
+  pending: UserId[];
+  delivered: UserId[];
+  read: UserId[];
+}
+
+/** Every kind of reply. */
+export interface Replies {
+  sent: Sent;
+  conversation: ConversationSummary;
+  synced: Synced;
+  history: HistoryPage;
+  conversations: { conversations: ConversationSummary[]; next?: ConversationId };
+  receipts: { members: Receipt[]; next?: UserId };
+  status: EntryStatus;
+  presences: { presences: Presence[] };
+  done: object;
+  pong: { at: Time };
+}
+
+/** Which reply answers which command. */
+export const REPLY_TO = {
+  auth: "done",
+  sync: "synced",
+  create: "conversation",
+  join: "sent",
+  leave: "sent",
+  add: "sent",
+  remove: "sent",
+  send: "sent",
+  edit: "sent",
+  delete: "sent",
+  react: "sent",
+  history: "history",
+  delivered: "done",
+  read: "done",
+  receipts: "receipts",
+  status: "status",
+  typing: "done",
+  presence: "done",
+  presences: "presences",
+  list: "conversations",
+  ping: "pong",
+} as const satisfies Record<CommandName, keyof Replies>;
+
+/** What answers this command. */
+export type ReplyTo<Name extends CommandName> = Replies[(typeof REPLY_TO)[Name]];
+
+export interface Ready {
+  user: UserId;
+  node: string;
+  connection: string;
+  heartbeat_ms: number;
+}
+
+/** A conversation's stream starts: its next entry is `cursor` + 1. */
+export interface ConversationState {
+  cursor: Seq;
+  conversation: ConversationSummary;
+}
+
+/** Members' marks have moved; `delivered` and `read` are the lowest of all members. */
+export interface ReceiptsChange {
+  conversation: ConversationId;
+  delivered: Seq;
+  read: Seq;
+  members: Receipt[];
+}
+
+export interface TypingChange {
+  conversation: ConversationId;
+  user: UserId;
+  typing: boolean;
+}
+
+/** Every event, by its name on the wire. */
+export interface ServerEvents {
+  ready: Ready;
+  conversation: ConversationState;
+  entry: Entry;
+  receipts: ReceiptsChange;
+  typing: TypingChange;
+  presence: Presence;
+  error: ServerError;
+}
+
+/** The limits that a client must know. */
+export const LIMITS = {
+  frameBytes: 65_536,
+  cursors: 1_000,
+  historyPage: 200,
+  clientIdBytes: 128,
+} as const;
+
+/** The subprotocol of JSON in text frames. */
+export const SUBPROTOCOL = "starling.v1.json";
