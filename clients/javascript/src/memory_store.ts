@@ -68,13 +68,13 @@ class MemoryTables implements Tables {
     conversation: ConversationId,
     { from, to, limit, nearest }: { from: Seq; to: Seq; limit: number; nearest: "from" | "to" },
   ): Promise<Entry[]> {
-    const all = this.#sorted(conversation).filter(({ seq }) => seq >= from && seq <= to);
+    const all = this.#find(conversation, ({ seq }) => seq >= from && seq <= to);
     const start = nearest === "from" ? 0 : Math.max(0, all.length - limit);
     return structuredClone(all.slice(start, start + limit));
   }
 
   async alterations(conversation: ConversationId, target: Seq): Promise<Entry[]> {
-    return structuredClone(this.#sorted(conversation).filter((entry) => targetOf(entry) === target));
+    return structuredClone(this.#find(conversation, (entry) => targetOf(entry) === target));
   }
 
   async outbox(): Promise<OutboxItem[]> {
@@ -122,8 +122,9 @@ class MemoryTables implements Tables {
     this.#put(this.#facts, name, value);
   }
 
-  #sorted(conversation: ConversationId): Entry[] {
-    return [...(this.#entries.get(conversation)?.values() ?? [])].sort((a, b) => a.seq - b.seq);
+  #find(conversation: ConversationId, isWanted: (entry: Entry) => boolean): Entry[] {
+    const entries = [...(this.#entries.get(conversation)?.values() ?? [])];
+    return entries.filter(isWanted).sort((a, b) => a.seq - b.seq);
   }
 
   #put<Key, Value>(map: Map<Key, Value>, key: Key, value: Value | undefined): void {

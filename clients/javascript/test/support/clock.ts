@@ -60,6 +60,15 @@ export class VirtualClock implements Clock {
       await this.pass(50);
     }
   }
+
+  /** Lets time pass until there is an outcome. */
+  async meanwhile<Result>(work: Promise<Result>): Promise<Result> {
+    let isDone = false;
+    const done = () => void (isDone = true);
+    work.then(done, done);
+    await this.until(() => isDone);
+    return work;
+  }
 }
 
 /** Whatever needs no time has happened. */

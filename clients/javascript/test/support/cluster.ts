@@ -114,6 +114,7 @@ export class FakeCluster {
 
   /** An entry as a reader of the log sees it. */
   seen(log: Log, entry: Entry): Entry {
+    if (!entry.body.message) return entry;
     return log.entries.filter((other) => targetOf(other) === entry.seq).reduce(altered, entry);
   }
 

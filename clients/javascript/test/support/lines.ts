@@ -8,7 +8,7 @@ type Handler = ((event: never) => void) | null;
 
 /** What a network is like. */
 export interface Network {
-  /** Nobody is reached while it is down. */
+  /** While it is down nobody is reached. A connection that is used then is dead, and neither side is told. */
   isUp: boolean;
 }
 
@@ -20,6 +20,7 @@ export function linesTo(cluster: FakeCluster, clock: VirtualClock, network: Netw
     onclose: Handler = null;
     onerror: Handler = null;
     #isOver = false;
+    #isDead = false;
     #outAt = 0;
     #inAt = 0;
     readonly #connection: FakeConnection;
@@ -46,7 +47,6 @@ export function linesTo(cluster: FakeCluster, clock: VirtualClock, network: Netw
     readonly #end: (code: number, reason: string) => void;
 
     send(text: string): void {
-      if (!network.isUp) return;
       this.#arrive("out", () => this.#connection.hear(text));
     }
 
@@ -60,7 +60,8 @@ export function linesTo(cluster: FakeCluster, clock: VirtualClock, network: Netw
       if (way === "in") this.#inAt = due;
       else this.#outAt = due;
       clock.after(due - clock.now(), () => {
-        if (!this.#isOver) work();
+        this.#isDead ||= !network.isUp;
+        if (!this.#isOver && !this.#isDead) work();
       });
     }
   };
