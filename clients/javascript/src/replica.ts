@@ -611,9 +611,9 @@ export class Replica {
     try {
       while (this.#drainAgain) {
         this.#drainAgain = false;
-        const client = this.#client;
         const items = await this.outbox();
-        if (!client || client !== this.#client || client.phase === "ended") return;
+        const client = this.#client;
+        if (!client || client.phase === "ended") continue;
         for (const item of items) {
           if (this.#handed.size >= HANDED) break;
           if (!item.failed && !this.#handed.has(item.client_id)) this.#hand(client, item);

@@ -10,7 +10,8 @@ interface Timer {
 export class VirtualClock implements Clock {
   #now = 0;
   #state: number;
-  readonly #timers = new Set<Timer>();
+  /** The next one first. */
+  readonly #timers: Timer[] = [];
 
   constructor(seed = 1) {
     this.#state = seed;
@@ -30,8 +31,13 @@ export class VirtualClock implements Clock {
 
   after(ms: number, work: () => void): () => void {
     const timer = { at: this.#now + ms, work };
-    this.#timers.add(timer);
-    return () => void this.#timers.delete(timer);
+    // Mostly it is one of the last.
+    const before = this.#timers.findLastIndex((other) => other.at <= timer.at);
+    this.#timers.splice(before + 1, 0, timer);
+    return () => {
+      const place = this.#timers.indexOf(timer);
+      if (place >= 0) this.#timers.splice(place, 1);
+    };
   }
 
   /** Lets so much time pass, and all happen that happens in it. */
@@ -39,12 +45,9 @@ export class VirtualClock implements Clock {
     const end = this.#now + ms;
     for (;;) {
       await settled();
-      const next = [...this.#timers].reduce<Timer | undefined>(
-        (first, timer) => (first === undefined || timer.at < first.at ? timer : first),
-        undefined,
-      );
+      const next = this.#timers[0];
       if (!next || next.at > end) break;
-      this.#timers.delete(next);
+      this.#timers.shift();
       this.#now = Math.max(this.#now, next.at);
       next.work();
     }

@@ -13,6 +13,7 @@ import {
   type Store,
   textOf,
 } from "../../src/index.js";
+import { MAX_ARRIVALS } from "../../src/replica.js";
 import { VirtualClock } from "../support/clock.js";
 import { FakeCluster, MANY_FAULTS, NO_FAULTS } from "../support/cluster.js";
 import { linesTo, type Network } from "../support/lines.js";
@@ -275,20 +276,35 @@ test("a connection that has ended for good begins anew when there is another tok
 
 test("more than a store can write for now drops the connection, and loses nothing", async () => {
   const fixture = new Fixture();
-  for (let n = 1; n <= 25_000; n += 1) {
-    // Only the log: nobody follows yet.
-    fixture.cluster.logs.get("c")?.entries.push({ ...fixture.cluster.logs.get("c")!.entries[0]!, seq: n + 1, body: { void: {} } });
-  }
+  const { entries } = fixture.cluster.logs.get("c") ?? assert.fail();
+  const last = MAX_ARRIVALS + 1_500;
+  const [first] = entries as [Entry];
+  // Only the log: nobody follows yet.
+  while (entries.length < last) entries.push({ ...first, seq: entries.length + 1, body: { void: {} } });
+
   const store = new MemoryStore();
-  await store.write(async (tables) => {
-    await tables.putConversation({
+  await store.write((tables) =>
+    tables.putConversation({
       ...{ id: "c", kind: "group", open: false, role: "member", member: true, first: 1, cursor: 0, head: 0 },
       ...{ read: 0, unread: 0, messages: 0, messagesRead: 0 },
-    });
-  });
-  const ann = await fixture.device("ann", store);
-  await fixture.clock.until(async () => (await ann.replica.conversation("c"))?.cursor === 25_001);
-  assert.deepEqual(ann.told.map(({ seq }) => seq), Array.from({ length: 25_001 }, (_, index) => index + 1));
+    }),
+  );
+  let isSlow = true;
+  const slow: Store = {
+    shared: undefined,
+    read: (work) => store.read(work),
+    async write(work) {
+      if (isSlow) await new Promise<void>((resolve) => fixture.clock.after(1_000, resolve));
+      return store.write(work);
+    },
+    close: () => store.close(),
+  };
+  const ann = await fixture.clock.meanwhile(fixture.device("ann", slow));
+  const connections = () => fixture.cluster.heard.filter((name) => name === "auth").length;
+  await fixture.clock.until(() => connections() === 2, 600_000);
+  isSlow = false;
+  await fixture.clock.until(async () => (await ann.replica.conversation("c"))?.cursor === last, 600_000);
+  assert.deepEqual(ann.told.map(({ seq }) => seq), Array.from({ length: last }, (_, index) => index + 1));
 });
 
 test("devices that reload, lose their network and meet every fault end up with the cluster's log", async () => {
