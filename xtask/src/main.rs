@@ -9,6 +9,7 @@ mod bench;
 mod chaos;
 mod cluster;
 mod interrupt;
+mod javascript;
 mod load;
 mod setup;
 mod test;

@@ -8,9 +8,9 @@ use starling_cluster::{FAIL_POINTS, TEST_BINARY_VARIABLE, build_tests_and_node, 
 use tokio::process::Command;
 use tokio::time::Instant;
 
-use crate::setup;
+use crate::{javascript, setup};
 
-const STEPS: usize = 5;
+const STEPS: usize = 6;
 
 pub(crate) async fn run() -> Result<()> {
     let began = Instant::now();
@@ -32,8 +32,11 @@ pub(crate) async fn run() -> Result<()> {
     let node = steps.step("build", async || build_tests_and_node().await).await?;
     let mut tests = cargo(&[&["test", "--workspace"][..], &FAIL_POINTS].concat())?;
     // Each test would otherwise build the node by itself.
-    tests.env(TEST_BINARY_VARIABLE, node);
+    tests.env(TEST_BINARY_VARIABLE, &node);
     steps.step("tests", async || tests.succeed().await).await?;
+    steps
+        .step("the JavaScript client", async || javascript::test(&node).await)
+        .await?;
     println!(
         "\nall {STEPS} steps passed in {:.0} s",
         began.elapsed().as_secs_f64()

@@ -38,8 +38,8 @@ import type {
 } from "./protocol.js";
 import { LIMITS, REPLY_TO } from "./protocol.js";
 import { type Asked, Session } from "./session.js";
-import { type StreamCounters, Streams } from "./streams.js";
-import { type TokenProvider, TokenSource } from "./token.js";
+import { type Passed, type StreamCounters, Streams } from "./streams.js";
+import { type Choice, type TokenProvider, TokenSource } from "./token.js";
 import { onWake } from "./wake.js";
 
 export interface ClientOptions {
@@ -59,6 +59,8 @@ export interface ClientOptions {
    * the server says: with what waits for this user, or at its head.
    */
   cursors?: Record<ConversationId, Seq>;
+  /** Those of them that this user is no member of any more: nothing is asked about them. */
+  former?: readonly ConversationId[];
   /**
    * Gives up any command that has no definite answer after so many milliseconds, with a `DeadlineError`. Without it
    * the client tries until it is closed.
@@ -71,7 +73,10 @@ export interface ClientOptions {
   deliveredMarks?: "on_receipt" | "manual";
   /** Which WebSocket to use, where there is no global one (Node before 22): that of the package `ws` will do. */
   WebSocket?: WebSocketConstructor;
-  /** Awaited before each attempt to connect: for an application that must first deal with what it has. */
+  /**
+   * Awaited before each attempt to connect, for an application that must first deal with what it has. Where it
+   * rejects, it is asked again later.
+   */
   beforeConnect?: () => Promise<void>;
   /** For tests. */
   clock?: Clock;
@@ -162,12 +167,7 @@ export class Client {
     this.#clock = options.clock ?? systemClock;
     this.#token = new TokenSource(options.token);
     this.#backoff = new Backoff(this.#urls.length);
-    this.#streams = new Streams(options.cursors ?? {}, (passed) => {
-      this.#emitter.emit(passed.type, passed.event as never);
-      if (passed.type === "entry" && this.#options.deliveredMarks !== "manual") {
-        this.delivered(passed.event.conversation, passed.event.seq);
-      }
-    });
+    this.#streams = new Streams(options.cursors ?? {}, (passed) => this.#pass(passed), options.former);
   }
 
   /** Begins to connect. Listen first. */
@@ -347,8 +347,7 @@ export class Client {
     for (;;) {
       if (pause) await this.#pause(this.#backoff.delay(pause, this.#clock.random()));
       if (this.#ended) return;
-      await this.#options.beforeConnect?.();
-      const choice = await this.#token.choose();
+      const choice = await this.#prepare();
       if (this.#ended) return;
       if (choice === "exhausted") return this.#end("unauthenticated", "the server refused the token");
       if (choice === "failed") {
@@ -364,6 +363,15 @@ export class Client {
       pause = this.#afterClose(closed);
       if (!pause) return;
     }
+  }
+
+  async #prepare(): Promise<Choice> {
+    try {
+      await this.#options.beforeConnect?.();
+    } catch {
+      return "failed";
+    }
+    return this.#token.choose();
   }
 
   /** How soon to connect again, if at all. */
@@ -447,6 +455,12 @@ export class Client {
     const id = this.#nextId;
     this.#nextId += 1;
     return id;
+  }
+
+  #pass(passed: Passed): void {
+    this.#emitter.emit(passed.type, passed.event as never);
+    if (passed.type !== "entry" || this.#options.deliveredMarks === "manual") return;
+    this.delivered(passed.event.conversation, passed.event.seq);
   }
 
   #mark(mark: Mark): void {

@@ -57,7 +57,11 @@ const EVENTS: { [Type in keyof ServerEvents]: (event: Record<string, unknown>) =
   conversation: (event) =>
     isWhole(event["cursor"]) && isMap(event["conversation"]) && typeof event["conversation"]["id"] === "string",
   entry: isEntry,
-  receipts: (event) => typeof event["conversation"] === "string" && Array.isArray(event["members"]),
+  receipts: (event) =>
+    typeof event["conversation"] === "string" &&
+    isWhole(event["delivered"]) &&
+    isWhole(event["read"]) &&
+    Array.isArray(event["members"]),
   typing: (event) => typeof event["conversation"] === "string" && typeof event["user"] === "string",
   presence: (event) => typeof event["user"] === "string",
   error: (event) => typeof event["code"] === "string",

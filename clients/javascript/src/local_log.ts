@@ -103,6 +103,12 @@ export async function applyReceipts(
 ): Promise<void> {
   const mine = change.members.find(({ user }) => user === me);
   if (mine) await markRead(tables, change.conversation, mine.read, changes);
+  const record = await tables.conversation(change.conversation);
+  if (!record) return;
+  record.deliveredToAll = Math.max(record.deliveredToAll, change.delivered);
+  record.readByAll = Math.max(record.readByAll, change.read);
+  await tables.putConversation(record);
+  changes.conversations.add(change.conversation);
 }
 
 /** This user has read everything up to `seq`. Says up to where he has now. */
@@ -186,6 +192,8 @@ function unknownConversation(id: ConversationId): ConversationRecord {
     member: true,
     ...startAt(0),
     read: 0,
+    deliveredToAll: 0,
+    readByAll: 0,
     unread: 0,
     messages: 0,
     messagesRead: 0,

@@ -40,6 +40,7 @@ import type {
   TypingChange,
   UserId,
 } from "./protocol.js";
+import { LIMITS } from "./protocol.js";
 import type { ConversationRecord, OutboxCommand, OutboxItem, Store } from "./store.js";
 import type { Passed } from "./streams.js";
 import { Tabs } from "./tabs.js";
@@ -245,7 +246,7 @@ export class Replica {
       const first = (await this.conversation(id))?.first;
       if (first !== undefined && first > 1) {
         const fields = { conversation: id, before: first, limit: Math.max(PAGE, limit - page.entries.length) };
-        const { entries } = await this.request("history", { ...fields, limit: Math.min(fields.limit, 200) });
+        const { entries } = await this.request("history", { ...fields, limit: Math.min(fields.limit, LIMITS.historyPage) });
         await this.#change((tables, changes) => prepend(tables, id, entries, changes));
         page = await this.#page(id, before, limit);
       }
@@ -351,7 +352,9 @@ export class Replica {
     // Whoever is asked, and however often, carries it out once.
     const command = { name, fields: withClientId(name, { ...fields }) } as Command;
     if (this.#client) return this.#client.request(name, fields);
+    const { ended } = this.#status;
     if (this.#closed) return Promise.reject(new EndedError("closed", "the replica is closed"));
+    if (ended) return Promise.reject(new EndedError(ended.reason, ended.message));
     return new Promise((resolve, reject) => {
       const id = this.#nextAsk;
       this.#nextAsk += 1;
@@ -375,10 +378,14 @@ export class Replica {
     this.#leaderTimer();
     this.#stopClient();
     this.#tabs.close();
-    for (const { reject } of this.#asks.values()) reject(new EndedError("closed", "the replica is closed"));
-    this.#asks.clear();
+    this.#failAsks(new EndedError("closed", "the replica is closed"));
     // What is being written may end.
     void Promise.allSettled([this.#writing, this.#showing]).then(() => this.#store.close());
+  }
+
+  #failAsks(error: EndedError): void {
+    for (const { reject } of this.#asks.values()) reject(error);
+    this.#asks.clear();
   }
 
   // What the store says.
@@ -440,9 +447,14 @@ export class Replica {
   }
 
   #storeFailed(error: unknown): void {
-    if (this.#closed) return;
+    if (this.#closed || this.#status.ended?.reason === "store") return;
     this.#stopClient();
+    // The next tab may fare better.
+    this.#leads = false;
+    this.#leaderTimer();
+    this.#tabs.close();
     this.#setStatus({ phase: "ended", ended: { reason: "store", message: String(error) } });
+    this.#failAsks(new EndedError("store", String(error)));
   }
 
   // What this tab does while it leads.
@@ -467,7 +479,7 @@ export class Replica {
       .read(async (tables) => ({ records: await tables.conversations(), items: await tables.outbox() }))
       .catch((error) => this.#storeFailed(error));
     if (!begun || !this.#leads || this.#closed || (this.#client && this.#status.phase !== "ended")) return;
-    const members = begun.records.filter(({ member }) => member);
+    const former = begun.records.filter(({ member }) => !member);
     this.#oldItems = begun.items.at(-1)?.order ?? 0;
     const { url, token, WebSocket, clock } = this.#options;
     const client = new Client({
@@ -475,7 +487,8 @@ export class Replica {
       token,
       ...(WebSocket ? { WebSocket } : {}),
       ...(clock ? { clock } : {}),
-      cursors: Object.fromEntries(members.map(({ id, cursor }) => [id, cursor])),
+      cursors: Object.fromEntries(begun.records.map(({ id, cursor }) => [id, cursor])),
+      former: former.map(({ id }) => id),
       deliveredMarks: "manual",
       beforeConnect: async () => this.#writing,
     });
@@ -656,12 +669,12 @@ export class Replica {
         // The client has ended. It stays in the outbox.
         return;
       }
+      // What is stored stays handed until it is out of the outbox.
+      const isOut = (await this.#store.read((tables) => tables.outboxItem(id))) === undefined;
+      if (isOut || !("seq" in outcome)) this.#handed.delete(id);
     } catch (error) {
       return this.#storeFailed(error);
     }
-    // What is stored stays handed until it is out of the outbox; ids are never used again.
-    const isOut = (await this.#store.read((tables) => tables.outboxItem(id))) === undefined;
-    if (isOut || !("seq" in outcome)) this.#handed.delete(id);
     void this.#drain();
   }
 

@@ -31,7 +31,10 @@ export interface ConversationRecord {
   head: Seq;
   /** Up to where this user has read it, on whichever device. */
   read: Seq;
-  /** Messages after that. */
+  /** Up to where all members have it, and have read it, as far as was heard. */
+  deliveredToAll: Seq;
+  readByAll: Seq;
+  /** Messages after this user's mark. */
   unread: number;
   /** Messages up to the head, and up to the read mark: their difference is `unread`. */
   messages: number;

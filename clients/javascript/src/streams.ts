@@ -68,9 +68,18 @@ export class Streams {
   readonly counters: StreamCounters = { duplicates: 0, gaps: 0 };
   #me: UserId | undefined;
 
-  /** Streams that go on after `cursors`, and say through `pass` what the application is to see. */
-  constructor(cursors: Record<ConversationId, Seq>, pass: (passed: Passed) => void) {
-    for (const [id, cursor] of Object.entries(cursors)) this.#byId.set(id, streamAt(cursor));
+  /**
+   * Streams that go on after `cursors`, and say through `pass` what the application is to see. Those of which this
+   * user was a member are not asked for, and go on where they were should he become one again.
+   */
+  constructor(
+    cursors: Record<ConversationId, Seq>,
+    pass: (passed: Passed) => void,
+    former: readonly ConversationId[] = [],
+  ) {
+    for (const [id, cursor] of Object.entries(cursors)) {
+      this.#byId.set(id, { ...streamAt(cursor), member: !former.includes(id) });
+    }
     this.#pass = pass;
   }
 

@@ -45,15 +45,16 @@ export class Tabs {
 
   /** To all other tabs. */
   say(message: object): void {
-    this.#channel?.postMessage(message);
+    if (!this.#closing.signal.aborted) this.#channel?.postMessage(message);
   }
 
   /** Leads in place of a leader that does not answer. */
   steal(): void {
     const locks = this.#locks();
-    if (locks) void this.#compete(locks, { steal: true });
+    if (locks && !this.#closing.signal.aborted) void this.#compete(locks, { steal: true });
   }
 
+  /** Lets go of the lead; says and hears no more. */
   close(): void {
     this.#closing.abort();
     this.#release();

@@ -6,6 +6,7 @@
 //! What only tests need has a file of its own here.
 
 mod apt;
+pub(crate) mod javascript;
 pub(crate) mod schemathesis;
 mod wheel;
 

@@ -8,6 +8,7 @@ import { type Browser, type BrowserContext, chromium, type Page } from "playwrig
 
 import type { Entry, IndexedDbStore, Replica } from "../../src/index.js";
 import { FakeCluster } from "../support/cluster.js";
+import { examples } from "../support/readme.js";
 import { eventually, FakeServer } from "../support/sockets.js";
 import { STORE_CASES } from "../support/store_cases.js";
 
@@ -280,4 +281,29 @@ test("a tab that leads and is frozen loses the lead to one that somebody looks a
     assert.deepEqual([...new Set(await tab.told())], (await tab.told()), "told once");
   }
   await device.close();
+});
+
+test("the example of README.md for browsers", async () => {
+  cluster.create("crew", ["bob", "ann"], "group", "Crew");
+  cluster.append("crew", "bob", { message: { text: "welcome" } });
+  const context = await browser.newContext();
+  const page = await context.newPage();
+  const printed: string[] = [];
+  page.on("console", (message) => printed.push(message.text()));
+  page.on("pageerror", (error) => printed.push(String(error)));
+  const [code] = examples("js browser", server.origin) as [string];
+  const script = code.replace('"starling-client"', '"/src/index.js"');
+  const load = async () => {
+    printed.length = 0;
+    await page.goto(`http://${server.origin}/`);
+    await page.evaluate(() => localStorage.setItem("token", "ann"));
+    await page.addScriptTag({ type: "module", content: script });
+  };
+  await load();
+  await eventually(() => printed.includes("d.ann-bob 2: Hello Bob"));
+  await load();
+  await eventually(() => printed.includes("d.ann-bob 3: Hello Bob"));
+  assert.ok(printed.includes("Crew: 1 unread"), String(printed));
+  assert.ok(!printed.includes("d.ann-bob 2: Hello Bob"), "it is there already");
+  await context.close();
 });

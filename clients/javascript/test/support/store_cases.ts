@@ -1,7 +1,7 @@
 /** What every store does, and what `local_log` makes of any: run in Node on one, in a browser on the other. */
 
 import type { ConversationRecord, ConversationState, Entry, Store, Tables } from "../../src/index.js";
-import { applyEntry, applyReset, applyState, type Changes, markRead, noChanges, prepend, settle } from "../../src/local_log.js";
+import { applyEntry, applyReceipts, applyReset, applyState, type Changes, markRead, noChanges, prepend, settle } from "../../src/local_log.js";
 
 export interface StoreCase {
   name: string;
@@ -14,7 +14,7 @@ function equal(actual: unknown, expected: unknown, what = ""): void {
 }
 
 function record(id: string, more: Partial<ConversationRecord> = {}): ConversationRecord {
-  const marks = { head: 0, read: 0, unread: 0, messages: 0, messagesRead: 0 };
+  const marks = { head: 0, read: 0, deliveredToAll: 0, readByAll: 0, unread: 0, messages: 0, messagesRead: 0 };
   return { id, kind: "group", open: false, role: "member", member: true, first: 1, cursor: 0, ...marks, ...more };
 }
 
@@ -247,6 +247,24 @@ export const STORE_CASES: StoreCase[] = [
       await store.read(async (tables) => {
         equal((await tables.entry("c", 1))?.body, { message: { text: "" } });
         equal(JSON.stringify(await tables.entries("c", everything)).includes("secret"), false, "nor in the edit");
+      });
+    },
+  },
+  {
+    name: "marks of all, and this user's from another device, only go forward",
+    async run(store) {
+      await store.write((tables) => applyState(tables, state("c", 0), noChanges()));
+      await apply(store, entry("c", 1), entry("c", 2), entry("c", 3));
+      const hear = (delivered: number, read: number, mine: number) => {
+        const members = [{ user: "me", delivered: 3, read: mine }];
+        const change = { conversation: "c", delivered, read, members };
+        return store.write((tables) => applyReceipts(tables, change, "me", noChanges()));
+      };
+      await hear(3, 1, 2);
+      await hear(2, 0, 1);
+      await store.read(async (tables) => {
+        const { deliveredToAll, readByAll, read, unread } = (await tables.conversation("c")) as ConversationRecord;
+        equal([deliveredToAll, readByAll, read, unread], [3, 1, 2, 1]);
       });
     },
   },

@@ -241,6 +241,50 @@ test("what was read offline is told later, and never goes back", async () => {
   assert.equal((await ann.replica.conversation("c"))?.unread, 1);
 });
 
+test("one who was removed and added again while away has all that lies between", async () => {
+  const fixture = new Fixture();
+  fixture.cluster.create("g", ["bob", "ann"]);
+  let ann = await fixture.device("ann");
+  await ann.live();
+  fixture.cluster.append("g", "bob", { left: { user: "ann" } });
+  await fixture.clock.until(async () => (await ann.replica.conversation("g"))?.member === false);
+  ann = await ann.reload();
+  await ann.live();
+  assert.equal((await ann.replica.conversation("g"))?.member, false);
+  ann.replica.close();
+  fixture.cluster.append("g", "bob", { message: { text: "about ann" } });
+  fixture.cluster.append("g", "bob", { joined: { users: ["ann"], role: "moderator" } });
+  fixture.cluster.append("g", "bob", { message: { text: "welcome back" } });
+  fixture.cluster.marks.set("delivered g ann", 4);
+  ann = await ann.reload();
+  await fixture.clock.until(async () => (await ann.replica.conversation("g"))?.cursor === 5);
+  const { entries } = await ann.replica.entries("g");
+  assert.deepEqual(entries.map(({ seq }) => seq), [1, 2, 3, 4, 5]);
+  assert.equal((await ann.replica.conversation("g"))?.member, true);
+});
+
+test("a store that fails ends the replica, and what was asked of it", async () => {
+  const fixture = new Fixture();
+  const store = new MemoryStore();
+  let isFull = false;
+  const full: Store = {
+    shared: undefined,
+    read: (work) => store.read(work),
+    write: (work) => (isFull ? Promise.reject(new Error("quota exceeded")) : store.write(work)),
+    close: () => store.close(),
+  };
+  const ann = await fixture.device("ann", full);
+  await ann.live();
+  isFull = true;
+  fixture.cluster.append("c", "bob", { message: { text: "too much" } });
+  await fixture.clock.until(() => ann.replica.status.phase === "ended");
+  assert.deepEqual(ann.replica.status.ended, { reason: "store", message: "Error: quota exceeded" });
+  await assert.rejects(ann.replica.send("c", "x"), { message: "quota exceeded" });
+  await assert.rejects(ann.replica.request("ping", {}), { reason: "store" });
+  await fixture.clock.pass(60_000);
+  assert.equal(fixture.cluster.connections.size, 0);
+});
+
 test("a store is one user's", async () => {
   const fixture = new Fixture();
   const ann = await fixture.device("ann");
@@ -286,7 +330,7 @@ test("more than a store can write for now drops the connection, and loses nothin
   await store.write((tables) =>
     tables.putConversation({
       ...{ id: "c", kind: "group", open: false, role: "member", member: true, first: 1, cursor: 0, head: 0 },
-      ...{ read: 0, unread: 0, messages: 0, messagesRead: 0 },
+      ...{ read: 0, deliveredToAll: 0, readByAll: 0, unread: 0, messages: 0, messagesRead: 0 },
     }),
   );
   let isSlow = true;
