@@ -2,9 +2,14 @@
 
 import type { ClientId, CommandName, Commands } from "./protocol.js";
 
-/** 128 random bits. (`randomUUID` is missing on pages that do not come over HTTPS.) */
+/**
+ * 128 random bits. (`randomUUID` is missing on pages that do not come over HTTPS, and all of `crypto` in Node 18, where
+ * lesser chance will do: an id is unique among those of one sender in one conversation.)
+ */
 export function newClientId(): ClientId {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  const bytes = new Uint8Array(16);
+  if (typeof crypto === "undefined") bytes.forEach((_, index) => (bytes[index] = Math.random() * 256));
+  else crypto.getRandomValues(bytes);
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 

@@ -237,21 +237,23 @@ export class Replica {
 
   /**
    * The newest entries, or those right before `before`, oldest first. What is not here comes from the server if it
-   * can be reached, and stays here then. Void entries, and bodies of later versions, are among them.
+   * can be reached, and stays here then; with `only: "stored"` it does not. Void entries, and bodies of later
+   * versions, are among them.
    */
-  async entries(id: ConversationId, where: { before?: Seq; limit?: number } = {}): Promise<EntryPage> {
-    const { before = Infinity, limit = PAGE } = where;
-    let page = await this.#page(id, before, limit);
-    if (page.entries.length < limit && page.more && this.#isServed()) {
-      const first = (await this.conversation(id))?.first;
-      if (first !== undefined && first > 1) {
-        const fields = { conversation: id, before: first, limit: Math.max(PAGE, limit - page.entries.length) };
-        const { entries } = await this.request("history", { ...fields, limit: Math.min(fields.limit, LIMITS.historyPage) });
-        await this.#change((tables, changes) => prepend(tables, id, entries, changes));
-        page = await this.#page(id, before, limit);
-      }
-    }
-    return page;
+  async entries(
+    id: ConversationId,
+    where: { before?: Seq; limit?: number; only?: "stored" } = {},
+  ): Promise<EntryPage> {
+    const { before = Infinity, limit = PAGE, only } = where;
+    const page = await this.#page(id, before, limit);
+    const lacks = limit - page.entries.length;
+    if (lacks <= 0 || !page.more || only === "stored" || !this.#isServed()) return page;
+    const first = (await this.conversation(id))?.first ?? 1;
+    if (first === 1) return page;
+    const older = await this.#older(id, first, Math.min(Math.max(PAGE, lacks), LIMITS.historyPage));
+    if (older.length === 0) return page;
+    await this.#change((tables, changes) => prepend(tables, id, older, changes));
+    return this.#page(id, before, limit);
   }
 
   /** One entry, if it is here. */
@@ -397,6 +399,23 @@ export class Replica {
       const to = Math.min(record.cursor, before - 1);
       const entries = await tables.entries(id, { from: record.first, to, limit, nearest: "to" });
       return { entries, more: (entries[0]?.seq ?? Math.min(record.first, before)) > 1 };
+    });
+  }
+
+  /** Entries from the server, or none: a connection that breaks meanwhile does not hold up what is here. */
+  #older(conversation: ConversationId, before: Seq, limit: number): Promise<Entry[]> {
+    return new Promise((resolve) => {
+      const settle = (entries: Entry[]) => {
+        off();
+        resolve(entries);
+      };
+      const off = this.on("status", () => {
+        if (!this.#isServed()) settle([]);
+      });
+      this.request("history", { conversation, before, limit }).then(
+        ({ entries }) => settle(entries),
+        () => settle([]),
+      );
     });
   }
 

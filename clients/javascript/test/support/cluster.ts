@@ -57,6 +57,8 @@ export class FakeCluster {
   readonly marks = new Map<string, Seq>();
   /** Every command that was heard, by name. */
   readonly heard: string[] = [];
+  /** Every send, as it was heard. */
+  readonly sends: Commands["send"][] = [];
   #time = 1_767_225_600_000;
 
   constructor(readonly random: () => number = Math.random) {}
@@ -214,6 +216,7 @@ export class FakeConnection {
       }
       case "send": {
         const { conversation, client_id, text, kind, reply_to } = fields as Commands["send"];
+        this.cluster.sends.push(fields);
         const message = { text, ...(kind ? { kind } : {}), ...(reply_to ? { reply_to } : {}) };
         return this.#append(conversation, client_id, { message });
       }

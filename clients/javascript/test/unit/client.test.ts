@@ -56,6 +56,29 @@ test("doubles are dropped and holes are filled before anything goes on", async (
   assert.deepEqual(client.cursors(), { c: 5 });
 });
 
+test("holes are filled one after the other, and again after a connection that broke in the middle", async () => {
+  const { clock, server, client, told } = set({ deliveredMarks: "manual" });
+  const { peer } = await server.serve();
+  peer.event("conversation", state("c", 0));
+  for (let seq = 2; seq <= 40; seq += 2) {
+    peer.event("entry", entry("c", seq));
+    const history = await peer.hear("history");
+    peer.ok(history, "history", { entries: [entry("c", seq - 1), entry("c", seq)], more: false });
+  }
+  assert.deepEqual(told, Array.from({ length: 40 }, (_, index) => `entry ${index + 1}`));
+  peer.event("entry", entry("c", 43));
+  await peer.hear("history");
+  peer.close(1006);
+  await clock.pass(100);
+  const { peer: next } = await server.serve();
+  next.event("conversation", state("c", 40));
+  for (const seq of [41, 42, 45]) next.event("entry", entry("c", seq));
+  const history = await next.hear("history");
+  assert.deepEqual(history.fields["after"], 42);
+  next.ok(history, "history", { entries: [entry("c", 43), entry("c", 44)], more: true });
+  assert.deepEqual(client.cursors(), { c: 45 });
+});
+
 test("after a lost reply the send goes out again first, to the next URL, from the cursors that there are", async () => {
   const { clock, server, client, told } = set({ url: ["ws://a/ws", "ws://b/ws"], deliveredMarks: "manual" });
   const { peer } = await server.serve();

@@ -14,9 +14,10 @@ import {
   textOf,
 } from "../../src/index.js";
 import { MAX_ARRIVALS } from "../../src/replica.js";
-import { VirtualClock } from "../support/clock.js";
+import { settled, VirtualClock } from "../support/clock.js";
 import { FakeCluster, MANY_FAULTS, NO_FAULTS } from "../support/cluster.js";
 import { linesTo, type Network } from "../support/lines.js";
+import { entry, ScriptedServer, state } from "../support/scripted.js";
 
 class Fixture {
   readonly clock: VirtualClock;
@@ -96,6 +97,8 @@ test("what was said offline is there at once, and goes out in order under the sa
   const { entries = [] } = fixture.cluster.logs.get("c") ?? {};
   assert.deepEqual(entries.slice(1).map(({ client_id }) => client_id), ids);
   assert.deepEqual(await ann.texts(), ["one", "two", "three"]);
+  // The page before may have sent the first two.
+  assert.deepEqual(fixture.cluster.sends.map(({ retry }) => retry === true), [true, true, false]);
 });
 
 test("a page is never told of an entry twice, and has what came while it was away", async () => {
@@ -192,6 +195,26 @@ test("edits, deletions and reactions show on the message, live and after a reloa
   assert.deepEqual(await other.texts(), ["hello", undefined]);
 });
 
+test("what changes nothing leaves the outbox when the log has got to where it was answered", async () => {
+  const clock = new VirtualClock();
+  const server = new ScriptedServer();
+  const { WebSocket } = server;
+  const replica = await Replica.open({ url: "ws://a/ws", token: "t", user: "ann", store: new MemoryStore(), WebSocket, clock });
+  const { peer } = await server.serve();
+  peer.event("conversation", state("c", 4, { delivered: 4 }));
+  await replica.react("c", 2, "👍");
+  const react = await peer.hear("react");
+  const { client_id } = react.fields;
+  // It was so already, and somebody else has said something meanwhile.
+  peer.ok(react, "sent", { conversation: "c", seq: 5, lamport: 5, at: 1, client_id });
+  await settled();
+  assert.deepEqual((await replica.outbox()).map(({ stored }) => stored), [5]);
+  peer.event("entry", entry("c", 5));
+  await settled();
+  assert.deepEqual(await replica.outbox(), []);
+  replica.close();
+});
+
 test("older history comes from the server once, and from the store from then on", async () => {
   const fixture = new Fixture();
   for (let n = 1; n <= 500; n += 1) fixture.cluster.append("c", "bob", { message: { text: `text ${n}` } });
@@ -208,10 +231,18 @@ test("older history comes from the server once, and from the store from then on"
   await fixture.clock.pass(100);
   const again = await ann.replica.entries("c", { limit: 60 });
   assert.deepEqual(again, newest);
-  const older = await ann.replica.entries("c", { before: 442 });
+  let older = await ann.replica.entries("c", { before: 442 });
   assert.deepEqual(older, { entries: [], more: true }, "not here, and there is no network");
 
   ann.network.isUp = true;
+  await ann.live();
+  older = await ann.replica.entries("c", { before: 442, only: "stored" });
+  assert.deepEqual(older, { entries: [], more: true });
+  const broken = ann.replica.entries("c", { before: 462, limit: 40 });
+  await settled();
+  for (const connection of fixture.cluster.connections) connection.close(1006);
+  const here = await fixture.clock.meanwhile(broken);
+  assert.deepEqual(here.entries.map(({ seq }) => seq), Array.from({ length: 20 }, (_, index) => 442 + index));
   await ann.live();
   let before = 442;
   for (;;) {
@@ -251,6 +282,7 @@ test("one who was removed and added again while away has all that lies between",
   ann = await ann.reload();
   await ann.live();
   assert.equal((await ann.replica.conversation("g"))?.member, false);
+  assert.ok(!fixture.cluster.heard.includes("history"), "nothing is asked about what was left");
   ann.replica.close();
   fixture.cluster.append("g", "bob", { message: { text: "about ann" } });
   fixture.cluster.append("g", "bob", { joined: { users: ["ann"], role: "moderator" } });
@@ -346,6 +378,8 @@ test("more than a store can write for now drops the connection, and loses nothin
   const ann = await fixture.clock.meanwhile(fixture.device("ann", slow));
   const connections = () => fixture.cluster.heard.filter((name) => name === "auth").length;
   await fixture.clock.until(() => connections() === 2, 600_000);
+  const written = (await store.read((tables) => tables.conversation("c")))?.cursor ?? 0;
+  assert.ok(written > MAX_ARRIVALS, "it first writes what it has");
   isSlow = false;
   await fixture.clock.until(async () => (await ann.replica.conversation("c"))?.cursor === last, 600_000);
   assert.deepEqual(ann.told.map(({ seq }) => seq), Array.from({ length: last }, (_, index) => index + 1));
