@@ -1,12 +1,12 @@
 /** In a real browser: the store in IndexedDB, and tabs that share it. */
 
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
 import { after, before, test } from "node:test";
 
-import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
+import type { Browser, BrowserContext, Page } from "playwright-core";
 
 import type { Entry, IndexedDbStore, Replica } from "../../src/index.js";
+import { launch } from "../support/browser.js";
 import { FakeCluster } from "../support/cluster.js";
 import { examples } from "../support/readme.js";
 import { eventually, FakeServer } from "../support/sockets.js";
@@ -27,13 +27,9 @@ let cluster: FakeCluster;
 let server: FakeServer;
 
 before(async () => {
-  const { STARLING_CHROMIUM } = process.env;
-  const places = [STARLING_CHROMIUM, "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
-  const executablePath = places.find((place) => place !== undefined && existsSync(place));
-  assert.ok(executablePath, "chromium is missing: install your system's, or name it in STARLING_CHROMIUM");
   cluster = new FakeCluster();
   server = await FakeServer.start(cluster);
-  browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
+  browser = await launch();
 });
 
 after(async () => {
