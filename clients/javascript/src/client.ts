@@ -38,7 +38,7 @@ import type {
 } from "./protocol.js";
 import { LIMITS, REPLY_TO } from "./protocol.js";
 import { type Asked, Session } from "./session.js";
-import { type Passed, type StreamCounters, Streams } from "./streams.js";
+import { type Passed, type Removed, type StreamCounters, Streams } from "./streams.js";
 import { type Choice, type TokenProvider, TokenSource } from "./token.js";
 import { onWake } from "./wake.js";
 
@@ -92,7 +92,7 @@ export interface ClientEvents {
    */
   conversation: ConversationState;
   /** This user is no member of the conversation any more. Its entries up to the removal came before this. */
-  removed: { conversation: ConversationId };
+  removed: Removed;
   /** The cluster has another log of this conversation than ours: what is kept of it must go, and it starts anew. */
   reset: { conversation: ConversationId };
   /** Members' marks have moved. None is replayed after a reconnect (the command `receipts` lists them). */
@@ -258,7 +258,7 @@ export class Client {
   /** A page of a conversation's log, apart from the stream of events. */
   history(
     conversation: ConversationId,
-    where: { before?: Seq; after?: Seq; limit?: number } = {},
+    where: Omit<Commands["history"], "conversation"> = {},
   ): Promise<HistoryPage> {
     return this.request("history", { conversation, ...where });
   }

@@ -1,6 +1,7 @@
 /** Client ids that nobody else has. */
 
 import type { ClientId, CommandName, Commands } from "./protocol.js";
+import { RETRYABLE } from "./protocol.js";
 
 /**
  * 128 random bits. (`randomUUID` is missing on pages that do not come over HTTPS, and all of `crypto` in Node 18, where
@@ -13,20 +14,10 @@ export function newClientId(): ClientId {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** Commands that a retry must find again. */
+/** Gives a client id to commands that a retry must find again. */
 export function withClientId<Name extends CommandName>(name: Name, fields: Commands[Name]): Commands[Name] {
-  switch (name) {
-    case "create":
-      // A direct conversation exists once, whoever makes it.
-      if ((fields as Commands["create"]).kind === "direct") return fields;
-      break;
-    case "send":
-    case "edit":
-    case "delete":
-    case "react":
-      break;
-    default:
-      return fields;
-  }
+  // A direct conversation exists once, whoever makes it.
+  const isCreate = name === "create" && (fields as Commands["create"]).kind !== "direct";
+  if (!isCreate && !(RETRYABLE as readonly CommandName[]).includes(name)) return fields;
   return { client_id: newClientId(), ...fields };
 }

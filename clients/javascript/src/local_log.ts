@@ -11,13 +11,16 @@ import type {
   ClientId,
   ConversationId,
   ConversationState,
+  ConversationSummary,
   Entry,
   ReceiptsChange,
   Seq,
   UserId,
 } from "./protocol.js";
 import type { ConversationRecord, Tables } from "./store.js";
-import { membershipAfter } from "./streams.js";
+import { membershipAfter, type Removed } from "./streams.js";
+
+type Profile = Pick<ConversationSummary, "name" | "description" | "avatar_url" | "open">;
 
 /** What of the store has changed, for those who show it. */
 export interface Changes {
@@ -43,13 +46,19 @@ export async function applyEntry(tables: Tables, entry: Entry, me: UserId, chang
   record.head = Math.max(record.head, entry.seq);
   record.messages = Math.max(record.messages, entry.messages);
   if (entry.body.created) {
-    const { kind, name, open = false, members } = entry.body.created;
-    Object.assign(record, { kind, open, ...(name === undefined ? {} : { name }) });
+    const { kind, members } = entry.body.created;
+    record.kind = kind;
+    setProfile(record, entry.body.created);
     record.role = members.find(({ user }) => user === me)?.role ?? record.role;
   }
   if (entry.body.joined?.users.includes(me)) record.role = entry.body.joined.role;
+  if (entry.body.role_changed?.user === me) record.role = entry.body.role_changed.role;
+  if (entry.body.updated) setProfile(record, entry.body.updated);
   record.member = membershipAfter(entry.body, me) ?? record.member;
-  if (entry.body.message) record.last = entry;
+  if (entry.body.message) {
+    record.last = entry;
+    record.hidden = false;
+  }
   if (entry.body.message && entry.sender === me) moveRead(record, entry.seq, entry.messages);
   count(record);
 
@@ -66,11 +75,10 @@ export async function applyEntry(tables: Tables, entry: Entry, me: UserId, chang
 
 /** A conversation's stream starts: its state by the server's word. */
 export async function applyState(tables: Tables, state: ConversationState, changes: Changes): Promise<void> {
-  const { id, kind, name, open = false, role, head, read, unread, last } = state.conversation;
+  const { id, kind, role, head, read, unread, last, hidden = false } = state.conversation;
   const record = (await tables.conversation(id)) ?? { ...unknownConversation(id), ...startAt(state.cursor) };
-  Object.assign(record, { kind, open, role, member: true });
-  if (name === undefined) delete record.name;
-  else record.name = name;
+  Object.assign(record, { kind, role, hidden, member: true });
+  setProfile(record, state.conversation);
   record.head = Math.max(record.head, head);
   record.messages = Math.max(record.messages, last?.messages ?? 0, unread);
   if (last?.body.message && (record.last === undefined || last.seq >= record.last.seq)) record.last = last;
@@ -80,15 +88,20 @@ export async function applyState(tables: Tables, state: ConversationState, chang
   changes.conversations.add(id);
 }
 
-/** This user is no member any more. */
-export async function applyRemoval(tables: Tables, id: ConversationId, changes: Changes): Promise<void> {
+/** This user is no member any more. Of what is deleted for all, nothing is kept. */
+export async function applyRemoval(
+  tables: Tables,
+  { conversation: id, dissolved }: Removed,
+  changes: Changes,
+): Promise<void> {
+  if (dissolved) return applyReset(tables, id, changes);
   const record = await tables.conversation(id);
   if (!record?.member) return;
   await tables.putConversation({ ...record, member: false });
   changes.conversations.add(id);
 }
 
-/** The cluster has another log: ours goes. */
+/** The cluster has another log, or none: ours goes. */
 export async function applyReset(tables: Tables, id: ConversationId, changes: Changes): Promise<void> {
   await tables.deleteConversation(id);
   changes.reset.add(id);
@@ -169,6 +182,15 @@ async function refold(tables: Tables, record: ConversationRecord, seq: Seq, chan
   changes.messages.set(record.id, messages.add(seq));
 }
 
+/** All of what a conversation is called, and who may join it: what is absent is not there. */
+function setProfile(record: ConversationRecord, profile: Profile): void {
+  record.open = profile.open ?? false;
+  for (const field of ["name", "description", "avatar_url"] as const) {
+    if (profile[field] === undefined) delete record[field];
+    else record[field] = profile[field];
+  }
+}
+
 function moveRead(record: ConversationRecord, read: Seq, messagesRead: number): void {
   if (read < record.read) return;
   record.read = read;
@@ -188,6 +210,7 @@ function unknownConversation(id: ConversationId): ConversationRecord {
     id,
     kind: "group",
     open: false,
+    hidden: false,
     role: "member",
     member: true,
     ...startAt(0),

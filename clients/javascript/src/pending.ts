@@ -7,7 +7,8 @@
  */
 
 import { retryDelay } from "./backoff.js";
-import type { Command, ConversationId, Replies, ServerError } from "./protocol.js";
+import type { Command, CommandName, ConversationId, Replies, ServerError } from "./protocol.js";
+import { APPENDING, RETRYABLE } from "./protocol.js";
 import { DeadlineError, RefusedError } from "./errors.js";
 
 export type Answer = { ok: Partial<Replies> } | { error: ServerError };
@@ -204,34 +205,15 @@ export class Pending {
   }
 }
 
-type Retryable = Extract<Command, { name: "send" | "edit" | "delete" | "react" }>;
+type Retryable = Extract<Command, { name: (typeof RETRYABLE)[number] }>;
+type Appending = Extract<Command, { name: (typeof APPENDING)[number] }>;
 
-/** Whether the server finds an earlier attempt by its client id. */
 function hasRetry(command: Command): command is Retryable {
-  switch (command.name) {
-    case "send":
-    case "edit":
-    case "delete":
-    case "react":
-      return true;
-    default:
-      return false;
-  }
+  return (RETRYABLE as readonly CommandName[]).includes(command.name);
 }
 
 /** The conversation whose log the command appends to, if it does. */
 function appendsTo(command: Command): ConversationId | undefined {
-  switch (command.name) {
-    case "send":
-    case "edit":
-    case "delete":
-    case "react":
-    case "join":
-    case "leave":
-    case "add":
-    case "remove":
-      return command.fields.conversation;
-    default:
-      return undefined;
-  }
+  const appends = (APPENDING as readonly CommandName[]).includes(command.name);
+  return appends ? (command as Appending).fields.conversation : undefined;
 }

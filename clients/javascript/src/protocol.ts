@@ -9,12 +9,13 @@ export type Seq = number;
 
 export type ConversationId = string;
 export type UserId = string;
+export type InviteId = string;
 /** The sender's idempotency key: (conversation, sender, client id) names one entry. */
 export type ClientId = string;
 /** Milliseconds since the Unix epoch, by the node's clock. For display; order is `seq`. */
 export type Time = number;
 
-export type Kind = "direct" | "group" | (string & {});
+export type Kind = "direct" | "group" | "class" | "department" | "club" | "channel" | (string & {});
 export type Role = "member" | "moderator" | "admin" | (string & {});
 export type MessageKind = "text" | "image" | "file" | "system" | (string & {});
 
@@ -45,8 +46,20 @@ export interface Body {
   /** The message at `target` is taken back: its text is gone, its place stays. */
   deleted?: { target: Seq };
   reacted?: { target: Seq; emoji: string; removed?: boolean };
-  joined?: { users: UserId[]; role: Role };
+  joined?: { users: UserId[]; role: Role; invite?: { id: InviteId; uses: number } };
   left?: { user: UserId };
+  role_changed?: { user: UserId; role: Role };
+  /** This user cannot become a member; `removed` where it was one. */
+  banned?: { user: UserId; removed?: boolean };
+  unbanned?: { user: UserId };
+  muted?: { user: UserId; until?: Time };
+  unmuted?: { user: UserId };
+  /** All of what the conversation is called, and who may join it. */
+  updated?: { name?: string; description?: string; avatar_url?: string; open?: boolean };
+  invited?: { invite: InviteId; expires_at?: Time; max_uses?: number };
+  revoked?: { invite: InviteId };
+  /** The conversation is deleted for all; the last entry. */
+  dissolved?: object;
   /** A hole that was found and sealed. */
   void?: object;
 }
@@ -81,7 +94,11 @@ export interface ConversationSummary {
   id: ConversationId;
   kind: Kind;
   name?: string;
+  description?: string;
+  avatar_url?: string;
   open?: boolean;
+  /** Whether it is off the user's list until something new is said. */
+  hidden?: boolean;
   role: Role;
   head: Seq;
   delivered: Seq;
@@ -122,6 +139,12 @@ export type ErrorCode =
   | "unknown_conversation"
   | "unknown_user"
   | "unknown_message"
+  | "unknown_invite"
+  | "banned"
+  | "muted"
+  | "not_open"
+  | "last_admin"
+  | "conversation_deleted"
   | "lamport_ahead"
   | "cursor_ahead"
   | "rate_limited"
@@ -130,6 +153,12 @@ export type ErrorCode =
   | "unknown"
   | "internal"
   | (string & {});
+
+/** What lets the server find an earlier attempt. The client sets both by itself. */
+interface Retryable {
+  client_id?: ClientId;
+  retry?: boolean;
+}
 
 /** Every command: its name on the wire, and its fields. */
 export interface Commands {
@@ -140,6 +169,25 @@ export interface Commands {
   leave: { conversation: ConversationId };
   add: { conversation: ConversationId; users: UserId[] };
   remove: { conversation: ConversationId; user: UserId };
+  accept: { token: string };
+  role: { conversation: ConversationId; user: UserId; role: Role } & Retryable;
+  ban: { conversation: ConversationId; user: UserId } & Retryable;
+  unban: { conversation: ConversationId; user: UserId } & Retryable;
+  mute: { conversation: ConversationId; user: UserId; until?: Time } & Retryable;
+  unmute: { conversation: ConversationId; user: UserId } & Retryable;
+  sanctions: { conversation: ConversationId; after?: UserId; limit?: number };
+  update: {
+    conversation: ConversationId;
+    name?: string;
+    description?: string;
+    avatar_url?: string;
+    open?: boolean;
+  } & Retryable;
+  invite: { conversation: ConversationId; expires_at?: Time; max_uses?: number } & Retryable;
+  invites: { conversation: ConversationId };
+  revoke: { conversation: ConversationId; invite: InviteId };
+  hide: { conversation: ConversationId };
+  dissolve: { conversation: ConversationId };
   send: {
     conversation: ConversationId;
     client_id: ClientId;
@@ -150,17 +198,17 @@ export interface Commands {
     retry?: boolean;
     sender?: UserId;
   };
-  edit: { conversation: ConversationId; seq: Seq; text: string; client_id?: ClientId; retry?: boolean };
-  delete: { conversation: ConversationId; seq: Seq; client_id?: ClientId; retry?: boolean };
-  react: {
+  edit: { conversation: ConversationId; seq: Seq; text: string } & Retryable;
+  delete: { conversation: ConversationId; seq: Seq } & Retryable;
+  react: { conversation: ConversationId; seq: Seq; emoji: string; removed?: boolean } & Retryable;
+  history: {
     conversation: ConversationId;
-    seq: Seq;
-    emoji: string;
-    removed?: boolean;
-    client_id?: ClientId;
-    retry?: boolean;
+    before?: Seq;
+    after?: Seq;
+    around?: Seq;
+    messages?: boolean;
+    limit?: number;
   };
-  history: { conversation: ConversationId; before?: Seq; after?: Seq; limit?: number };
   delivered: { conversation: ConversationId; seq: Seq };
   read: { conversation: ConversationId; seq: Seq };
   receipts: { conversation: ConversationId; after?: UserId; limit?: number };
@@ -168,6 +216,7 @@ export interface Commands {
   typing: { conversation: ConversationId; typing: boolean };
   presence: { state?: "online" | "away"; text?: string };
   presences: { users: UserId[] };
+  stats: { conversation: ConversationId; days?: number };
   list: { after?: ConversationId; limit?: number };
   ping: Record<string, never>;
 }
@@ -206,6 +255,33 @@ export interface EntryStatus {
   read: UserId[];
 }
 
+/** A token by which others join, without the token. */
+export interface Invite {
+  invite: InviteId;
+  by: UserId;
+  at: Time;
+  expires_at?: Time;
+  max_uses?: number;
+  uses: number;
+}
+
+export interface Sanction {
+  user: UserId;
+  banned?: boolean;
+  muted?: boolean;
+  muted_until?: Time;
+}
+
+export interface ConversationStats {
+  conversation: ConversationId;
+  messages: number;
+  members: number;
+  /** From how many of the newest messages the rest is counted. */
+  counted: number;
+  senders: number;
+  days: { day: Time; messages: number }[];
+}
+
 /** Every kind of reply. */
 export interface Replies {
   sent: Sent;
@@ -216,6 +292,10 @@ export interface Replies {
   receipts: { members: Receipt[]; next?: UserId };
   status: EntryStatus;
   presences: { presences: Presence[] };
+  invited: { invite: InviteId; token?: string; sent: Sent };
+  invites: { invites: Invite[] };
+  sanctions: { users: Sanction[]; next?: UserId };
+  stats: ConversationStats;
   done: object;
   pong: { at: Time };
 }
@@ -229,6 +309,19 @@ export const REPLY_TO = {
   leave: "sent",
   add: "sent",
   remove: "sent",
+  accept: "sent",
+  role: "sent",
+  ban: "sent",
+  unban: "sent",
+  mute: "sent",
+  unmute: "sent",
+  sanctions: "sanctions",
+  update: "sent",
+  invite: "invited",
+  invites: "invites",
+  revoke: "sent",
+  hide: "done",
+  dissolve: "sent",
   send: "sent",
   edit: "sent",
   delete: "sent",
@@ -241,6 +334,7 @@ export const REPLY_TO = {
   typing: "done",
   presence: "done",
   presences: "presences",
+  stats: "stats",
   list: "conversations",
   ping: "pong",
 } as const satisfies Record<CommandName, keyof Replies>;
@@ -285,6 +379,32 @@ export interface ServerEvents {
   presence: Presence;
   error: ServerError;
 }
+
+/** Commands by which the server finds an earlier attempt, by its client id. */
+export const RETRYABLE = [
+  "send",
+  "edit",
+  "delete",
+  "react",
+  "role",
+  "ban",
+  "unban",
+  "mute",
+  "unmute",
+  "update",
+  "invite",
+] as const satisfies readonly CommandName[];
+
+/** Commands that append to the log of the conversation that they name. */
+export const APPENDING = [
+  ...RETRYABLE,
+  "join",
+  "leave",
+  "add",
+  "remove",
+  "revoke",
+  "dissolve",
+] as const satisfies readonly CommandName[];
 
 /** The limits that a client must know. */
 export const LIMITS = {

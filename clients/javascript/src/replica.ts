@@ -70,7 +70,7 @@ export interface ReplicaEvents {
   messages: { conversation: ConversationId; messages: Entry[] };
   /** What is known of a conversation has changed: its name, its last message, the unread count. */
   conversation: ConversationRecord;
-  /** The cluster has another log of this conversation than ours: what was shown of it is void. */
+  /** The conversation is deleted for all, or the cluster has another log of it: what was shown of it is void. */
   reset: { conversation: ConversationId };
   /** The outbox has changed. */
   outbox: object;
@@ -591,7 +591,7 @@ export class Replica {
             await applyState(tables, arrival.event, changes);
             break;
           case "removed":
-            await applyRemoval(tables, arrival.event.conversation, changes);
+            await applyRemoval(tables, arrival.event, changes);
             break;
           case "reset":
             await applyReset(tables, arrival.event.conversation, changes);

@@ -20,7 +20,11 @@ export interface ConversationRecord {
   id: ConversationId;
   kind: Kind;
   name?: string;
+  description?: string;
+  avatar_url?: string;
   open: boolean;
+  /** Whether this user has taken it off his list, and nothing new was said since. */
+  hidden: boolean;
   role: Role;
   /** Whether this user is a member. Of a former member's conversation the log stays. */
   member: boolean;

@@ -37,8 +37,15 @@ export type Need =
 export type Passed =
   | { type: "entry"; event: Entry }
   | { type: "conversation"; event: ConversationState }
-  | { type: "removed"; event: { conversation: ConversationId } }
+  | { type: "removed"; event: Removed }
   | { type: "reset"; event: { conversation: ConversationId } };
+
+/** This user is no member any more. */
+export interface Removed {
+  conversation: ConversationId;
+  /** The conversation is deleted for all: what was said in it is gone, and is not to be kept. */
+  dissolved: boolean;
+}
 
 export interface StreamCounters {
   duplicates: number;
@@ -174,6 +181,9 @@ export class Streams {
       case "unknown_conversation":
         // Read what this user may still read: it ends with the removal.
         return this.#fill(id, stream, "to_end");
+      case "conversation_deleted":
+        this.#removed(id, stream, true);
+        return undefined;
       case "cursor_ahead":
         stream.ahead += 1;
         if (stream.ahead >= AHEAD_FOR_GOOD) {
@@ -213,10 +223,11 @@ export class Streams {
       case "not_a_member":
       case "unknown_conversation":
       case "forbidden":
+      case "conversation_deleted":
         stream.held.clear();
         stream.seen = stream.cursor;
         stream.filling = "no";
-        this.#removed(id, stream);
+        this.#removed(id, stream, error.code === "conversation_deleted");
         return undefined;
       default:
         return { what: "fill", conversation: id, later: true };
@@ -230,7 +241,7 @@ export class Streams {
     this.#pass({ type: "entry", event: entry });
     const member = this.#me === undefined ? undefined : membershipAfter(entry.body, this.#me);
     if (member === true) stream.member = true;
-    if (member === false) this.#removed(entry.conversation, stream);
+    if (member === false) this.#removed(entry.conversation, stream, entry.body.dissolved !== undefined);
   }
 
   /** Passes on what waited behind a hole that is now filled. */
@@ -259,16 +270,17 @@ export class Streams {
     return { what: "fill", conversation: id, later: false };
   }
 
-  #removed(id: ConversationId, stream: Stream): void {
-    if (!stream.member) return;
+  #removed(id: ConversationId, stream: Stream, dissolved = false): void {
+    if (!stream.member && !dissolved) return;
     stream.member = false;
-    this.#pass({ type: "removed", event: { conversation: id } });
+    this.#pass({ type: "removed", event: { conversation: id, dissolved } });
   }
 }
 
 /** What an entry makes of this user's membership, if it changes it. */
 export function membershipAfter(body: Body, me: UserId): boolean | undefined {
-  if (body.left?.user === me) return false;
+  if (body.left?.user === me || body.dissolved) return false;
+  if (body.banned?.removed && body.banned.user === me) return false;
   if (body.joined?.users.includes(me)) return true;
   if (body.created?.members.some((member) => member.user === me)) return true;
   return undefined;

@@ -15,7 +15,7 @@ function equal(actual: unknown, expected: unknown, what = ""): void {
 
 function record(id: string, more: Partial<ConversationRecord> = {}): ConversationRecord {
   const marks = { head: 0, read: 0, deliveredToAll: 0, readByAll: 0, unread: 0, messages: 0, messagesRead: 0 };
-  return { id, kind: "group", open: false, role: "member", member: true, first: 1, cursor: 0, ...marks, ...more };
+  return { id, kind: "group", open: false, hidden: false, role: "member", member: true, first: 1, cursor: 0, ...marks, ...more };
 }
 
 function entry(conversation: string, seq: number, body: object = { message: { text: `text ${seq}` } }, more = {}): Entry {
@@ -266,6 +266,25 @@ export const STORE_CASES: StoreCase[] = [
         const { deliveredToAll, readByAll, read, unread } = (await tables.conversation("c")) as ConversationRecord;
         equal([deliveredToAll, readByAll, read, unread], [3, 1, 2, 1]);
       });
+    },
+  },
+  {
+    name: "roles, names and what is hidden are those of the log",
+    async run(store) {
+      const summary = { name: "Crew", description: "x", hidden: true };
+      await store.write((tables) => applyState(tables, state("c", 0, summary), noChanges()));
+      const now = async () => {
+        const found = (await store.read((tables) => tables.conversation("c"))) as ConversationRecord;
+        const { name, description, open, role, hidden, member } = found;
+        return [name, description, open, role, hidden, member];
+      };
+      equal(await now(), ["Crew", "x", false, "member", true, true]);
+      await apply(store, entry("c", 1, { role_changed: { user: "me", role: "admin" } }), entry("c", 2));
+      equal(await now(), ["Crew", "x", false, "admin", false, true]);
+      await apply(store, entry("c", 3, { updated: { name: "Band", open: true } }));
+      equal(await now(), ["Band", null, true, "admin", false, true]);
+      await apply(store, entry("c", 4, { banned: { user: "me", removed: true } }));
+      equal((await now())[5], false);
     },
   },
   {

@@ -361,7 +361,7 @@ test("more than a store can write for now drops the connection, and loses nothin
   const store = new MemoryStore();
   await store.write((tables) =>
     tables.putConversation({
-      ...{ id: "c", kind: "group", open: false, role: "member", member: true, first: 1, cursor: 0, head: 0 },
+      ...{ id: "c", kind: "group", open: false, hidden: false, role: "member", member: true, first: 1, cursor: 0, head: 0 },
       ...{ read: 0, deliveredToAll: 0, readByAll: 0, unread: 0, messages: 0, messagesRead: 0 },
     }),
   );

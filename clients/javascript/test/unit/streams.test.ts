@@ -149,6 +149,26 @@ test("a removal is told once, after its entry", () => {
   assert.deepEqual(gone.types(), ["removed"]);
 });
 
+test("bans end a membership, and what is deleted for all is told so", () => {
+  const banned = new Fixture(1);
+  banned.streams.entry(entry(2, { banned: { user: "me" } }));
+  banned.streams.entry(entry(3, { banned: { user: "you", removed: true } }));
+  assert.deepEqual(banned.types(), ["entry", "entry"]);
+  banned.streams.entry(entry(4, { banned: { user: "me", removed: true } }));
+  assert.deepEqual(banned.passed.at(-1), { type: "removed", event: { conversation: "c", dissolved: false } });
+
+  const live = new Fixture(1);
+  live.streams.entry(entry(2, { dissolved: {} }));
+  const away = new Fixture(1);
+  assert.equal(away.hear({ refused: "conversation_deleted" }), undefined);
+  const filling = new Fixture(1);
+  filling.hear({ entry: 5 });
+  filling.hear({ noPage: "conversation_deleted" });
+  for (const { passed } of [live, away, filling]) {
+    assert.deepEqual(passed.at(-1), { type: "removed", event: { conversation: "c", dissolved: true } });
+  }
+});
+
 test("a log that stays behind our cursor is another one", () => {
   const fixture = new Fixture(9);
   for (let time = 1; time < 5; time += 1) assert.deepEqual(fixture.hear({ refused: "cursor_ahead" }), sync);
