@@ -6,11 +6,12 @@
  * returns, and leaves in the order in which it was said, under the client id that it was given then.
  */
 
+import { Asks, outcomeOf } from "./asks.js";
 import { Client, type ClientOptions, type Phase } from "./client.js";
 import { newClientId, withClientId } from "./client_id.js";
 import { systemClock, type Clock } from "./clock.js";
 import { Emitter, type Listener } from "./emitter.js";
-import { BusyError, EndedError, type EndReason, RefusedError } from "./errors.js";
+import { EndedError, type EndReason } from "./errors.js";
 import {
   applyEntry,
   applyReceipts,
@@ -21,8 +22,8 @@ import {
   markRead,
   noChanges,
   prepend,
-  settle,
 } from "./local_log.js";
+import { OutboxSender } from "./outbox.js";
 import type {
   ClientId,
   Command,
@@ -36,12 +37,13 @@ import type {
   ReceiptsChange,
   ReplyTo,
   Seq,
-  ServerError,
   TypingChange,
   UserId,
 } from "./protocol.js";
 import { LIMITS } from "./protocol.js";
-import type { ConversationRecord, OutboxCommand, OutboxItem, Store } from "./store.js";
+import type { Availability, ByFollower, Outcome, Passing, Said } from "./said.js";
+import { Showing } from "./showing.js";
+import type { ConversationRecord, OutboxCommand, OutboxItem, Store, Tables } from "./store.js";
 import type { Passed } from "./streams.js";
 import { Tabs } from "./tabs.js";
 import { onWake } from "./wake.js";
@@ -86,50 +88,13 @@ export interface EntryPage {
   more: boolean;
 }
 
-/** Events that are not kept, and go to all tabs as they come. */
-type Passing = { [Type in "receipts" | "typing" | "presence"]: { type: Type; event: ReplicaEvents[Type] } }[
-  | "receipts"
-  | "typing"
-  | "presence"];
-
 /** What is written to the store in the order in which it came. */
 type Arrival = Passed | { type: "receipts"; event: ReceiptsChange };
-
-/** What tabs say to one another. */
-type Said =
-  | { say: "changed"; changes: Changes }
-  | { say: "passing"; passing: Passing }
-  | { say: "leads"; from: string; status: ReplicaStatus }
-  | { say: "hello" }
-  | { say: "outbox" }
-  | { say: "connect" }
-  | { say: "bye"; from: string }
-  | { say: "read"; conversation: ConversationId; seq: Seq }
-  | { say: "typing"; conversation: ConversationId; typing: boolean }
-  | { say: "availability"; from: string; state: Availability }
-  | { say: "ask"; from: string; id: number; command: Command }
-  | { say: "heard"; to: string; id: number }
-  | { say: "answer"; to: string; id: number; outcome: Outcome };
-
-type Availability = "online" | "away";
-
-/** What became of a command that another tab asked for. */
-type Outcome = { reply: unknown } | { refused: ServerError } | { failed: string };
-
-interface Ask {
-  command: Command;
-  resolve(reply: unknown): void;
-  reject(error: Error): void;
-}
 
 /** Arrivals that are written in one transaction. */
 const BATCH = 500;
 /** Arrivals that may wait for the store. With more, the connection is dropped until they are written. */
 export const MAX_ARRIVALS = 10_000;
-/** Entries in one event. */
-const SHOWN_AT_ONCE = 200;
-/** Items of the outbox that are handed to the client at a time. */
-const HANDED = 256;
 /** For the leader to answer. */
 const LEADER_PATIENCE_MS = 3_000;
 const PAGE = 50;
@@ -145,12 +110,8 @@ export class Replica {
   #closed = false;
   #status: ReplicaStatus = { phase: "away" };
 
-  /** The last entry of each conversation that this tab's listeners were told of. */
-  readonly #shown = new Map<ConversationId, Seq>();
-  #showing: Promise<void> = Promise.resolve();
-  /** What other tabs are asked, by this tab's number. */
-  readonly #asks = new Map<number, Ask>();
-  #nextAsk = 1;
+  readonly #showing: Showing;
+  readonly #asks: Asks;
   /** The tab that leads, as far as this one has heard. */
   #leader: string | undefined;
   #leaderTimer: () => void = () => undefined;
@@ -161,14 +122,7 @@ export class Replica {
   #client: Client | undefined;
   #arrivals: Arrival[] = [];
   #writing: Promise<void> | undefined;
-  /** Items of the outbox that the client has. */
-  readonly #handed = new Set<ClientId>();
-  #draining = false;
-  #drainAgain = false;
-  /** Items up to here are from before: they may have been sent. */
-  #oldItems = 0;
-  /** Items that the server has stored, until the log has got there. */
-  readonly #stored = new Map<ClientId, Seq>();
+  readonly #sender: OutboxSender;
   readonly #availabilities = new Map<string, Availability>();
 
   private constructor(options: ReplicaOptions) {
@@ -180,6 +134,13 @@ export class Replica {
       leads: () => this.#lead(),
       follows: () => this.#follow(),
       said: (said: Said) => this.#hear(said),
+    });
+    const storeFailed = (error: unknown) => this.#storeFailed(error);
+    this.#showing = new Showing(this.#store, this.#emitter, storeFailed);
+    this.#sender = new OutboxSender(this.#store, this.#clock, (work) => this.#change(work), storeFailed);
+    this.#asks = new Asks((id, command) => {
+      this.#say({ say: "ask", from: this.#tabs.id, id, command });
+      this.#watchLeader();
     });
     this.#endWake = onWake(() => this.#seeLeader());
   }
@@ -206,7 +167,7 @@ export class Replica {
       else if (owner !== this.#me) throw new EndedError("other_user", `the store is ${owner}'s`);
       return tables.conversations();
     });
-    for (const { id, cursor } of records) this.#shown.set(id, cursor);
+    this.#showing.begin(records);
     this.#tabs.start();
     this.#seeLeader();
   }
@@ -357,12 +318,7 @@ export class Replica {
     const { ended } = this.#status;
     if (this.#closed) return Promise.reject(new EndedError("closed", "the replica is closed"));
     if (ended) return Promise.reject(new EndedError(ended.reason, ended.message));
-    return new Promise((resolve, reject) => {
-      const id = this.#nextAsk;
-      this.#nextAsk += 1;
-      this.#asks.set(id, { command, resolve: (reply) => resolve(reply as ReplyTo<Name>), reject });
-      this.#ask(id, command);
-    });
+    return this.#asks.ask(command) as Promise<ReplyTo<Name>>;
   }
 
   /** Begins anew after the connection has ended for good: with a token that the provider has by now. */
@@ -380,14 +336,9 @@ export class Replica {
     this.#leaderTimer();
     this.#stopClient();
     this.#tabs.close();
-    this.#failAsks(new EndedError("closed", "the replica is closed"));
+    this.#asks.fail(new EndedError("closed", "the replica is closed"));
     // What is being written may end.
-    void Promise.allSettled([this.#writing, this.#showing]).then(() => this.#store.close());
-  }
-
-  #failAsks(error: EndedError): void {
-    for (const { reject } of this.#asks.values()) reject(error);
-    this.#asks.clear();
+    void Promise.allSettled([this.#writing, this.#showing.done()]).then(() => this.#store.close());
   }
 
   // What the store says.
@@ -420,49 +371,12 @@ export class Replica {
   }
 
   /** Changes the store, and tells all tabs what has changed. */
-  async #change<Result>(
-    work: (tables: Parameters<Parameters<Store["write"]>[0]>[0], changes: Changes) => Promise<Result>,
-  ): Promise<Result> {
+  async #change<Result>(work: (tables: Tables, changes: Changes) => Promise<Result>): Promise<Result> {
     const changes = noChanges();
     const result = await this.#store.write((tables) => work(tables, changes));
     this.#say({ say: "changed", changes });
-    await this.#show(changes);
+    await this.#showing.show(changes);
     return result;
-  }
-
-  /** Tells this tab's listeners, one change after the other. */
-  #show(changes: Changes): Promise<void> {
-    this.#showing = this.#showing.then(() => this.#showChanges(changes)).catch((error) => this.#storeFailed(error));
-    return this.#showing;
-  }
-
-  async #showChanges(changes: Changes): Promise<void> {
-    for (const conversation of changes.reset) {
-      this.#shown.delete(conversation);
-      this.#emitter.emit("reset", { conversation });
-    }
-    for (const id of changes.conversations) {
-      const record = await this.conversation(id);
-      if (!record) continue;
-      let from = (this.#shown.get(id) ?? record.first - 1) + 1;
-      while (from <= record.cursor) {
-        const range = { from, to: record.cursor, limit: SHOWN_AT_ONCE, nearest: "from" } as const;
-        const entries = await this.#store.read((tables) => tables.entries(id, range));
-        const last = entries.at(-1);
-        if (!last) break;
-        this.#shown.set(id, last.seq);
-        from = last.seq + 1;
-        this.#emitter.emit("entries", { conversation: id, entries });
-      }
-      if (!this.#shown.has(id)) this.#shown.set(id, record.cursor);
-      this.#emitter.emit("conversation", record);
-    }
-    for (const [conversation, seqs] of changes.messages) {
-      const read = [...seqs].map((seq) => this.entry(conversation, seq));
-      const messages = (await Promise.all(read)).filter((entry) => entry !== undefined);
-      if (messages.length > 0) this.#emitter.emit("messages", { conversation, messages });
-    }
-    if (changes.outbox) this.#emitter.emit("outbox", {});
   }
 
   #storeFailed(error: unknown): void {
@@ -473,7 +387,7 @@ export class Replica {
     this.#leaderTimer();
     this.#tabs.close();
     this.#setStatus({ phase: "ended", ended: { reason: "store", message: String(error) } });
-    this.#failAsks(new EndedError("store", String(error)));
+    this.#asks.fail(new EndedError("store", String(error)));
   }
 
   // What this tab does while it leads.
@@ -499,7 +413,6 @@ export class Replica {
       .catch((error) => this.#storeFailed(error));
     if (!begun || !this.#leads || this.#closed || (this.#client && this.#status.phase !== "ended")) return;
     const former = begun.records.filter(({ member }) => !member);
-    this.#oldItems = begun.items.at(-1)?.order ?? 0;
     const { url, token, WebSocket, clock } = this.#options;
     const client = new Client({
       url,
@@ -534,19 +447,15 @@ export class Replica {
     this.#setStatus({ phase: "away" });
     client.start();
     this.#gatherAvailability();
-    void this.#drain();
-    for (const [id, ask] of this.#asks) {
-      this.#asks.delete(id);
-      client.request(ask.command.name as "ping", ask.command.fields as never).then(ask.resolve, ask.reject);
-    }
+    this.#sender.start(client, begun.items);
+    this.#asks.handTo(client);
   }
 
   #stopClient(): void {
     const client = this.#client;
     this.#client = undefined;
     this.#arrivals = [];
-    this.#handed.clear();
-    this.#stored.clear();
+    this.#sender.stop();
     client?.close();
   }
 
@@ -601,9 +510,7 @@ export class Replica {
             break;
         }
       }
-      for (const [clientId, seq] of this.#stored) {
-        if (await settle(tables, clientId, seq, changes)) this.#stored.delete(clientId);
-      }
+      await this.#sender.grown(tables, changes);
     });
     for (const arrival of batch) {
       if (arrival.type === "entry") this.#client?.delivered(arrival.event.conversation, arrival.event.seq);
@@ -631,70 +538,8 @@ export class Replica {
 
   /** There is something in the outbox. */
   #poke(): void {
-    if (this.#leads) void this.#drain();
+    if (this.#leads) void this.#sender.drain();
     else this.#say({ say: "outbox" });
-  }
-
-  /** Hands what is in the outbox to the client, in order. */
-  async #drain(): Promise<void> {
-    this.#drainAgain = true;
-    if (this.#draining) return;
-    this.#draining = true;
-    try {
-      while (this.#drainAgain) {
-        this.#drainAgain = false;
-        const items = await this.outbox();
-        const client = this.#client;
-        if (!client || client.phase === "ended") continue;
-        for (const item of items) {
-          if (this.#handed.size >= HANDED) break;
-          if (!item.failed && !this.#handed.has(item.client_id)) this.#hand(client, item);
-        }
-      }
-    } catch (error) {
-      this.#storeFailed(error);
-    } finally {
-      this.#draining = false;
-    }
-  }
-
-  #hand(client: Client, { client_id, order, command }: OutboxItem): void {
-    this.#handed.add(client_id);
-    const retry = order <= this.#oldItems ? { retry: true } : {};
-    const fields = { ...command.fields, ...retry } as Commands["send"];
-    client.request(command.name as "send", fields).then(
-      ({ seq }) => this.#settled(client, client_id, { seq }),
-      (error) => this.#settled(client, client_id, { error }),
-    );
-  }
-
-  async #settled(client: Client, id: ClientId, outcome: { seq: Seq } | { error: unknown }): Promise<void> {
-    if (client !== this.#client) return;
-    try {
-      if ("seq" in outcome) {
-        this.#stored.set(id, outcome.seq);
-        await this.#change(async (tables, changes) => {
-          if (await settle(tables, id, outcome.seq, changes)) this.#stored.delete(id);
-        });
-      } else if (outcome.error instanceof RefusedError) {
-        const failed = outcome.error.error;
-        await this.#change(async (tables, changes) => {
-          const item = await tables.outboxItem(id);
-          if (!item) return;
-          await tables.putOutboxItem({ ...item, failed });
-          changes.outbox = true;
-        });
-      } else if (!(outcome.error instanceof BusyError)) {
-        // The client has ended. It stays in the outbox.
-        return;
-      }
-      // What is stored stays handed until it is out of the outbox.
-      const isOut = (await this.#store.read((tables) => tables.outboxItem(id))) === undefined;
-      if (isOut || !("seq" in outcome)) this.#handed.delete(id);
-    } catch (error) {
-      return this.#storeFailed(error);
-    }
-    void this.#drain();
   }
 
   #gatherAvailability(): void {
@@ -720,7 +565,7 @@ export class Replica {
     if (this.#closed) return;
     switch (said.say) {
       case "changed":
-        void this.#show(said.changes);
+        void this.#showing.show(said.changes);
         break;
       case "passing":
         this.#emitter.emit(said.passing.type, said.passing.event as never);
@@ -732,22 +577,20 @@ export class Replica {
         if (said.to === this.#tabs.id) this.#leaderTimer();
         break;
       case "answer":
-        if (said.to === this.#tabs.id) this.#answered(said.id, said.outcome);
+        if (said.to === this.#tabs.id) this.#asks.answered(said.id, said.outcome);
         break;
       default:
         if (this.#leads) this.#hearFollower(said);
     }
   }
 
-  #hearFollower(
-    said: Exclude<Said, { say: "changed" | "passing" | "leads" | "heard" | "answer" }>,
-  ): void {
+  #hearFollower(said: ByFollower): void {
     switch (said.say) {
       case "hello":
         this.#sayLeads();
         break;
       case "outbox":
-        void this.#drain();
+        void this.#sender.drain();
         break;
       case "connect":
         this.connect();
@@ -772,17 +615,15 @@ export class Replica {
     }
   }
 
-  async #serveAsk({ from: to, id, command }: Extract<Said, { say: "ask" }>): Promise<void> {
-    this.#say({ say: "heard", to, id });
-    const client = this.#client;
-    if (!client) return;
+  async #serveAsk({ from: to, id, command }: Extract<ByFollower, { say: "ask" }>): Promise<void> {
+    this.#say({ say: "heard", to });
     let outcome: Outcome;
     try {
-      outcome = { reply: await client.request(command.name as "ping", command.fields as never) };
+      outcome = { reply: await this.request(command.name as "ping", command.fields as never) };
     } catch (error) {
       // The next leader is asked again.
-      if (client !== this.#client) return;
-      outcome = error instanceof RefusedError ? { refused: error.error } : { failed: String(error) };
+      if (!this.#leads) return;
+      outcome = outcomeOf(error);
     }
     this.#say({ say: "answer", to, id, outcome });
   }
@@ -795,20 +636,7 @@ export class Replica {
     if (leader === this.#leader) return;
     this.#leader = leader;
     this.#sayAvailability();
-    for (const [id, { command }] of this.#asks) this.#ask(id, command);
-  }
-
-  #answered(id: number, outcome: Outcome): void {
-    const ask = this.#asks.get(id);
-    this.#asks.delete(id);
-    if ("reply" in outcome) ask?.resolve(outcome.reply);
-    else if ("refused" in outcome) ask?.reject(new RefusedError(outcome.refused));
-    else ask?.reject(new Error(outcome.failed));
-  }
-
-  #ask(id: number, command: Command): void {
-    this.#say({ say: "ask", from: this.#tabs.id, id, command });
-    this.#watchLeader();
+    this.#asks.askAgain();
   }
 
   /** Somebody looks at this tab: whoever leads shall be there. */
