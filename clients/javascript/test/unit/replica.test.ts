@@ -209,9 +209,11 @@ test("what changes nothing leaves the outbox when the log has got to where it wa
   peer.ok(react, "sent", { conversation: "c", seq: 5, lamport: 5, at: 1, client_id });
   await settled();
   assert.deepEqual((await replica.outbox()).map(({ stored }) => stored), [5]);
+  await replica.send("d", "next");
+  assert.deepEqual(await peer.rest(), ["send"], "it is not sent again meanwhile");
   peer.event("entry", entry("c", 5));
   await settled();
-  assert.deepEqual(await replica.outbox(), []);
+  assert.deepEqual((await replica.outbox()).map(({ conversation }) => conversation), ["d"]);
   replica.close();
 });
 
@@ -293,6 +295,42 @@ test("one who was removed and added again while away has all that lies between",
   const { entries } = await ann.replica.entries("g");
   assert.deepEqual(entries.map(({ seq }) => seq), [1, 2, 3, 4, 5]);
   assert.equal((await ann.replica.conversation("g"))?.member, true);
+});
+
+test("what has come is marked as delivered, and a page is not told twice of what it was told", async () => {
+  const fixture = new Fixture();
+  const ann = await fixture.device("ann");
+  await ann.live();
+  fixture.cluster.append("c", "bob", { message: { text: "one" } });
+  await fixture.clock.until(() => fixture.cluster.marks.get("delivered c ann") === 2);
+  for (const connection of fixture.cluster.connections) connection.close(4000);
+  fixture.cluster.append("c", "bob", { message: { text: "two" } });
+  await fixture.clock.until(() => fixture.cluster.marks.get("delivered c ann") === 3);
+  assert.deepEqual(ann.told.map(({ seq }) => seq), [1, 2, 3]);
+});
+
+test("where the cluster has another log, ours goes, and the other one comes", async () => {
+  const fixture = new Fixture();
+  let ann = await fixture.device("ann");
+  await ann.live();
+  for (const text of ["one", "two"]) fixture.cluster.append("c", "bob", { message: { text } });
+  await fixture.clock.until(() => ann.told.length === 3);
+  const reset: string[] = [];
+  ann.replica.on("reset", ({ conversation }) => reset.push(conversation));
+  fixture.cluster.logs.clear();
+  fixture.cluster.marks.clear();
+  for (const connection of fixture.cluster.connections) connection.close(1006);
+  fixture.cluster.create("c", ["ann", "bob"]);
+  fixture.cluster.append("c", "bob", { message: { text: "anew" } });
+  await fixture.clock.until(() => ann.told.length === 5);
+  assert.deepEqual([reset, ann.told.slice(3).map(({ seq }) => seq)], [["c"], [1, 2]]);
+  assert.deepEqual(await ann.texts(), ["anew"]);
+
+  fixture.cluster.append("c", "bob", { dissolved: {} });
+  await fixture.clock.until(() => reset.length === 2);
+  assert.deepEqual(await ann.replica.conversations(), []);
+  ann = await ann.reload();
+  assert.deepEqual((await ann.replica.entries("c")).entries, [], "nothing is kept of what is deleted for all");
 });
 
 test("a store that fails ends the replica, and what was asked of it", async () => {
