@@ -380,8 +380,7 @@ export class Client {
     if (reconnect !== "never") return reconnect;
     const isTokens = code === CLOSE.unauthenticated || code === CLOSE.tokenExpired;
     if (isTokens && this.#token.refused()) return "now";
-    const why: EndReason =
-      code === CLOSE.signedOut ? "signed_out" : isTokens ? "unauthenticated" : "refused";
+    const why: EndReason = code === CLOSE.signedOut ? "signed_out" : isTokens ? "unauthenticated" : "refused";
     this.#end(why, `the server closed for good: ${reason} (${code})`, code);
     return undefined;
   }
@@ -565,7 +564,12 @@ export class Client {
     this.#queueTurn();
   }
 
-  #event<Type extends keyof ServerEvents>(session: Session, type: Type, said: ServerEvents[Type], now: number): void {
+  #event<Type extends keyof ServerEvents>(
+    session: Session,
+    type: Type,
+    said: ServerEvents[Type],
+    now: number,
+  ): void {
     switch (type) {
       case "entry":
         session.useful = true;
@@ -609,7 +613,8 @@ export class Client {
     const asked = session.answered(id);
     switch (asked?.what) {
       case "sync":
-        if ("ok" in answer && answer.ok.synced) this.#synced(session, answer.ok.synced, asked.scope === "all", now);
+        if ("ok" in answer && answer.ok.synced)
+          this.#synced(session, answer.ok.synced, asked.scope === "all", now);
         else session.notSynced(asked.scope, now);
         break;
       case "fill":
@@ -619,7 +624,8 @@ export class Client {
         break;
       case undefined:
         session.useful ||= error === undefined;
-        if (this.#pending.answer(id, answer, now, this.#clock.random()) === "connect_anew") session.freeze(now);
+        if (this.#pending.answer(id, answer, now, this.#clock.random()) === "connect_anew")
+          session.freeze(now);
     }
   }
 
@@ -648,7 +654,8 @@ const UNREADABLE: ServerError = { code: "internal", message: "not a page of hist
 
 function checkUrl(text: string): void {
   const { protocol } = new URL(text);
-  if (protocol !== "ws:" && protocol !== "wss:") throw new TypeError(`${text} is not of the form ws://host:port/ws`);
+  if (protocol !== "ws:" && protocol !== "wss:")
+    throw new TypeError(`${text} is not of the form ws://host:port/ws`);
 }
 
 function globalWebSocket(): WebSocketConstructor {

@@ -6,7 +6,9 @@ import type { Commands, CommandName, Replies, ServerError, ServerEvents } from "
 export type Incoming =
   | { is: "reply"; id: number; ok: Partial<Replies> }
   | { is: "refusal"; id: number; error: ServerError }
-  | { [Type in keyof ServerEvents]: { is: "event"; type: Type; event: ServerEvents[Type] } }[keyof ServerEvents]
+  | {
+      [Type in keyof ServerEvents]: { is: "event"; type: Type; event: ServerEvents[Type] };
+    }[keyof ServerEvents]
   /** An event that this version does not know: only a sign of life. */
   | { is: "unknown"; type: string }
   | { is: "malformed"; reason: string };
@@ -55,7 +57,9 @@ function decodeReply(frame: Record<string, unknown>): Incoming {
 const EVENTS: { [Type in keyof ServerEvents]: (event: Record<string, unknown>) => boolean } = {
   ready: (event) => typeof event["user"] === "string" && isWhole(event["heartbeat_ms"]),
   conversation: (event) =>
-    isWhole(event["cursor"]) && isMap(event["conversation"]) && typeof event["conversation"]["id"] === "string",
+    isWhole(event["cursor"]) &&
+    isMap(event["conversation"]) &&
+    typeof event["conversation"]["id"] === "string",
   entry: isEntry,
   receipts: (event) =>
     typeof event["conversation"] === "string" &&
@@ -69,7 +73,9 @@ const EVENTS: { [Type in keyof ServerEvents]: (event: Record<string, unknown>) =
 
 /** Whether this can be put in its place in a log. */
 export function isEntry(value: unknown): boolean {
-  return isMap(value) && typeof value["conversation"] === "string" && isWhole(value["seq"]) && isMap(value["body"]);
+  return (
+    isMap(value) && typeof value["conversation"] === "string" && isWhole(value["seq"]) && isMap(value["body"])
+  );
 }
 
 function isWhole(value: unknown): value is number {

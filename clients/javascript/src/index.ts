@@ -1,13 +1,7 @@
 export { Client, type ClientEvents, type ClientOptions, type Phase, type Stats } from "./client.js";
 export type { Clock } from "./clock.js";
 export type { WebSocketConstructor, WebSocketLike } from "./connection.js";
-export {
-  BusyError,
-  DeadlineError,
-  EndedError,
-  type EndReason,
-  RefusedError,
-} from "./errors.js";
+export { BusyError, DeadlineError, EndedError, type EndReason, RefusedError } from "./errors.js";
 export { IndexedDbStore } from "./indexeddb_store.js";
 export { MemoryStore } from "./memory_store.js";
 export { altered, targetOf, textOf } from "./messages.js";
@@ -19,5 +13,13 @@ export {
   type ReplicaOptions,
   type ReplicaStatus,
 } from "./replica.js";
-export type { ConversationRecord, OutboxCommand, OutboxItem, ReadTables, Store, Tables } from "./store.js";
+export type {
+  ConversationRecord,
+  Durability,
+  OutboxCommand,
+  OutboxItem,
+  ReadTables,
+  Store,
+  Tables,
+} from "./store.js";
 export type { TokenProvider } from "./token.js";

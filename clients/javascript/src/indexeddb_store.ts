@@ -2,7 +2,7 @@
 
 import { targetOf } from "./messages.js";
 import type { ClientId, ConversationId, Entry, Seq } from "./protocol.js";
-import type { ConversationRecord, OutboxItem, ReadTables, Store, Tables } from "./store.js";
+import type { ConversationRecord, Durability, OutboxItem, ReadTables, Store, Tables } from "./store.js";
 
 /** Higher with every change of what {@link migrate} makes. */
 const VERSION = 1;
@@ -45,8 +45,11 @@ export class IndexedDbStore implements Store {
     return this.#transaction("readonly", work);
   }
 
-  write<Result>(work: (tables: Tables) => Promise<Result>): Promise<Result> {
-    return this.#transaction("readwrite", work);
+  write<Result>(
+    work: (tables: Tables) => Promise<Result>,
+    durability: Durability = "relaxed",
+  ): Promise<Result> {
+    return this.#transaction("readwrite", work, durability);
   }
 
   close(): void {
@@ -56,8 +59,10 @@ export class IndexedDbStore implements Store {
   async #transaction<Result>(
     mode: "readonly" | "readwrite",
     work: (tables: Tables) => Promise<Result>,
+    durability: Durability = "relaxed",
   ): Promise<Result> {
-    const transaction = this.#database.transaction(["conversations", "entries", "outbox", "facts"], mode);
+    const all = ["conversations", "entries", "outbox", "facts"];
+    const transaction = this.#database.transaction(all, mode, { durability });
     const done = new Promise<void>((resolve, reject) => {
       transaction.oncomplete = () => resolve();
       transaction.onabort = () => reject(transaction.error ?? new Error("the transaction was given up"));

@@ -139,7 +139,12 @@ export async function markRead(tables: Tables, id: ConversationId, seq: Seq, cha
 }
 
 /** The server has stored an item of the outbox at `seq`: it goes as soon as the log is there. Says whether it went. */
-export async function settle(tables: Tables, clientId: ClientId, seq: Seq, changes: Changes): Promise<boolean> {
+export async function settle(
+  tables: Tables,
+  clientId: ClientId,
+  seq: Seq,
+  changes: Changes,
+): Promise<boolean> {
   const item = await tables.outboxItem(clientId);
   if (!item) return true;
   const isThere = ((await tables.conversation(item.conversation))?.cursor ?? 0) >= seq;
@@ -151,7 +156,12 @@ export async function settle(tables: Tables, clientId: ClientId, seq: Seq, chang
 }
 
 /** A page of the log right before what is there, oldest first. One that is not right before it is let be. */
-export async function prepend(tables: Tables, id: ConversationId, page: Entry[], changes: Changes): Promise<void> {
+export async function prepend(
+  tables: Tables,
+  id: ConversationId,
+  page: Entry[],
+  changes: Changes,
+): Promise<void> {
   const record = await tables.conversation(id);
   if (!record || page.length === 0) return;
   for (const entry of [...page].reverse()) {

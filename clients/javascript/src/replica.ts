@@ -43,7 +43,7 @@ import type {
 import { LIMITS } from "./protocol.js";
 import type { Availability, ByFollower, Outcome, Passing, Said } from "./said.js";
 import { Showing } from "./showing.js";
-import type { ConversationRecord, OutboxCommand, OutboxItem, Store, Tables } from "./store.js";
+import type { ConversationRecord, Durability, OutboxCommand, OutboxItem, Store, Tables } from "./store.js";
 import type { Passed } from "./streams.js";
 import { Tabs } from "./tabs.js";
 import { onWake } from "./wake.js";
@@ -251,10 +251,18 @@ export class Replica {
   }
 
   /** Reacts to a message, or takes that back. */
-  react(conversation: ConversationId, seq: Seq, emoji: string, how: "add" | "remove" = "add"): Promise<ClientId> {
+  react(
+    conversation: ConversationId,
+    seq: Seq,
+    emoji: string,
+    how: "add" | "remove" = "add",
+  ): Promise<ClientId> {
     const client_id = newClientId();
     const removed = how === "remove" ? { removed: true } : {};
-    return this.#post({ name: "react", fields: { conversation, seq, emoji, client_id, ...removed } }, client_id);
+    return this.#post(
+      { name: "react", fields: { conversation, seq, emoji, client_id, ...removed } },
+      client_id,
+    );
   }
 
   /** Sends an item of the outbox that was refused once more, as a new one, behind all others. */
@@ -371,9 +379,12 @@ export class Replica {
   }
 
   /** Changes the store, and tells all tabs what has changed. */
-  async #change<Result>(work: (tables: Tables, changes: Changes) => Promise<Result>): Promise<Result> {
+  async #change<Result>(
+    work: (tables: Tables, changes: Changes) => Promise<Result>,
+    durability?: Durability,
+  ): Promise<Result> {
     const changes = noChanges();
-    const result = await this.#store.write((tables) => work(tables, changes));
+    const result = await this.#store.write((tables) => work(tables, changes), durability);
     this.#say({ say: "changed", changes });
     await this.#showing.show(changes);
     return result;
@@ -531,7 +542,7 @@ export class Replica {
     await this.#change(async (tables, changes) => {
       await tables.addToOutbox({ client_id, conversation, command, at: Date.now() });
       changes.outbox = true;
-    });
+    }, "strict");
     this.#poke();
     return client_id;
   }

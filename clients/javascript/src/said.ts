@@ -2,7 +2,15 @@
 
 import type { EndReason } from "./errors.js";
 import type { Changes } from "./local_log.js";
-import type { Command, ConversationId, Presence, ReceiptsChange, Seq, ServerError, TypingChange } from "./protocol.js";
+import type {
+  Command,
+  ConversationId,
+  Presence,
+  ReceiptsChange,
+  Seq,
+  ServerError,
+  TypingChange,
+} from "./protocol.js";
 import type { ReplicaStatus } from "./replica.js";
 
 export type Said = ByAny | ByLeader | ByFollower;

@@ -133,7 +133,9 @@ export class Session {
       const fields = scope === "all" ? streams.syncAll() : streams.syncSome(scope);
       due.push({ command: { name: "sync", fields }, asked: { what: "sync", scope } });
     }
-    this.#fills.push(...this.#fillsLater.filter(({ at }) => now >= at).map(({ conversation }) => conversation));
+    this.#fills.push(
+      ...this.#fillsLater.filter(({ at }) => now >= at).map(({ conversation }) => conversation),
+    );
     this.#fillsLater = this.#fillsLater.filter(({ at }) => now < at);
     while (this.#filling < FILLS) {
       const conversation = this.#fills.shift();

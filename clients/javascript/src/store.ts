@@ -97,6 +97,8 @@ export interface Tables extends ReadTables {
   putFact(name: string, value: string): Promise<void>;
 }
 
+export type Durability = "relaxed" | "strict";
+
 /**
  * A transaction happens whole or not at all, and alone: two that write never see each other's half. While it runs,
  * `work` waits for nothing but its tables.
@@ -105,6 +107,7 @@ export interface Store {
   /** The name by which other tabs have the same store, if they have. */
   readonly shared: string | undefined;
   read<Result>(work: (tables: ReadTables) => Promise<Result>): Promise<Result>;
-  write<Result>(work: (tables: Tables) => Promise<Result>): Promise<Result>;
+  /** With `strict`, what is written outlives the loss of power right after: for what is nowhere else. */
+  write<Result>(work: (tables: Tables) => Promise<Result>, durability?: Durability): Promise<Result>;
   close(): void;
 }

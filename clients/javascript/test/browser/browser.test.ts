@@ -104,7 +104,9 @@ class Tab {
 
   texts(): Promise<(string | undefined)[]> {
     return this.page.evaluate(async (conversation) => {
-      const { entries } = await (globalThis as unknown as Window).replica.entries(conversation, { limit: 1_000 });
+      const { entries } = await (globalThis as unknown as Window).replica.entries(conversation, {
+        limit: 1_000,
+      });
       return entries.filter(({ body }) => body.message).map(({ body }) => body.message?.text);
     }, this.conversation);
   }
@@ -122,7 +124,9 @@ class Tab {
   }
 
   live(): Promise<void> {
-    return eventually(() => this.page.evaluate(() => (globalThis as unknown as Window).replica.status.phase === "live"));
+    return eventually(() =>
+      this.page.evaluate(() => (globalThis as unknown as Window).replica.status.phase === "live"),
+    );
   }
 }
 
@@ -137,7 +141,12 @@ test("the store in IndexedDB does what every store does", async () => {
     const outcomes: string[] = [];
     for (const [index, { name, run }] of STORE_CASES.entries()) {
       const store = await IndexedDbStore.open(`case-${index}`);
-      outcomes.push(await run(store).then(() => "ok", (error: Error) => `${name}: ${error.message}`));
+      outcomes.push(
+        await run(store).then(
+          () => "ok",
+          (error: Error) => `${name}: ${error.message}`,
+        ),
+      );
       store.close();
       await IndexedDbStore.remove(`case-${index}`);
     }
@@ -162,7 +171,10 @@ test("a store of a later version is refused, and an open one makes way for it", 
     });
     later.close();
     const Store = scope.store.constructor as typeof IndexedDbStore;
-    return Store.open(`starling-${user}`).then(() => "opened", (error: Error) => error.name);
+    return Store.open(`starling-${user}`).then(
+      () => "opened",
+      (error: Error) => error.name,
+    );
   }, device.user);
   assert.equal(outcome, "VersionError");
   cluster.append("later", "bob", { message: { text: "hello" } });
@@ -188,7 +200,10 @@ test("a page shows what it had, and sends what was said offline, when it comes b
   await eventually(async () => (await tab.outbox()) === 0);
   await eventually(async () => (await tab.texts()).length === 4);
   assert.deepEqual(await tab.texts(), ["one", "meanwhile", "two", "three"]);
-  assert.deepEqual(device.log().map(({ body }) => body.message?.text), [undefined, ...(await tab.texts())]);
+  assert.deepEqual(
+    device.log().map(({ body }) => body.message?.text),
+    [undefined, ...(await tab.texts())],
+  );
   await eventually(async () => (await tab.told()).at(-1) === 5);
   assert.deepEqual(await tab.told(), [3, 4, 5], "what it had is not told again");
   await device.close();
@@ -208,11 +223,20 @@ test("two tabs have one connection, and both have everything once", async () => 
   for (const tab of [first, second]) {
     await eventually(async () => (await tab.told()).at(-1) === 22);
     // The first entry was there when the second tab was opened, or came then.
-    assert.deepEqual((await tab.told()).filter((seq) => seq > 1), all);
+    assert.deepEqual(
+      (await tab.told()).filter((seq) => seq > 1),
+      all,
+    );
     await eventually(async () => (await tab.outbox()) === 0);
   }
-  const said = device.log().flatMap(({ sender, body }) => (sender === device.user && body.message ? [body.message.text] : []));
-  assert.deepEqual(said, Array.from({ length: 20 }, (_, index) => `text ${index + 1}`), "in the order of both tabs");
+  const said = device
+    .log()
+    .flatMap(({ sender, body }) => (sender === device.user && body.message ? [body.message.text] : []));
+  assert.deepEqual(
+    said,
+    Array.from({ length: 20 }, (_, index) => `text ${index + 1}`),
+    "in the order of both tabs",
+  );
 
   // What only the connection can answer reaches the second tab too.
   const answer = await second.page.evaluate(() =>
@@ -220,7 +244,9 @@ test("two tabs have one connection, and both have everything once", async () => 
   );
   assert.deepEqual(answer, { presences: [{ user: "bob", state: "online" }] });
   const refused = second.page.evaluate(() =>
-    (globalThis as unknown as Window).replica.request("history", { conversation: "none" }).catch((error) => error.code),
+    (globalThis as unknown as Window).replica
+      .request("history", { conversation: "none" })
+      .catch((error) => error.code),
   );
   assert.equal(await refused, "unknown_conversation");
   await second.page.evaluate(() => (globalThis as unknown as Window).replica.read("tabs", 22));
@@ -236,7 +262,9 @@ test("when the tab that leads goes, the other goes on where it was", async () =>
   await second.live();
   server.goDown();
   for (const text of ["one", "two"]) await second.send(text);
-  const asked = second.page.evaluate(() => (globalThis as unknown as Window).replica.request("presences", { users: ["eve"] }));
+  const asked = second.page.evaluate(() =>
+    (globalThis as unknown as Window).replica.request("presences", { users: ["eve"] }),
+  );
   await first.page.close();
   await second.send("three");
   server.isUp = true;
@@ -244,7 +272,10 @@ test("when the tab that leads goes, the other goes on where it was", async () =>
   await eventually(async () => (await second.outbox()) === 0);
   await eventually(async () => (await second.texts()).length === 3);
   assert.deepEqual(await second.texts(), ["one", "two", "three"]);
-  assert.deepEqual(device.log().map(({ body }) => body.message?.text), [undefined, "one", "two", "three"]);
+  assert.deepEqual(
+    device.log().map(({ body }) => body.message?.text),
+    [undefined, "one", "two", "three"],
+  );
   await eventually(async () => (await second.told()).at(-1) === 4);
   assert.deepEqual((await second.told()).slice(-3), [2, 3, 4]);
   assert.deepEqual(await asked, { presences: [{ user: "eve", state: "online" }] });
@@ -261,7 +292,9 @@ test("a tab that leads and is frozen loses the lead to one that somebody looks a
     const end = Date.now() + 6_000;
     while (Date.now() < end);
   });
-  const asked = second.page.evaluate(() => (globalThis as unknown as Window).replica.request("presences", { users: ["eve"] }));
+  const asked = second.page.evaluate(() =>
+    (globalThis as unknown as Window).replica.request("presences", { users: ["eve"] }),
+  );
   await eventually(() => second.leads(), 5_000);
   assert.deepEqual(await asked, { presences: [{ user: "eve", state: "online" }] });
   await second.send("still here");
@@ -274,7 +307,7 @@ test("a tab that leads and is frozen loses the lead to one that somebody looks a
   for (const tab of [first, second]) {
     await eventually(async () => (await tab.texts()).length === 2);
     assert.deepEqual(await tab.texts(), ["still here", "so am I"]);
-    assert.deepEqual([...new Set(await tab.told())], (await tab.told()), "told once");
+    assert.deepEqual([...new Set(await tab.told())], await tab.told(), "told once");
   }
   await device.close();
 });

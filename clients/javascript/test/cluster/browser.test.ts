@@ -72,7 +72,9 @@ test("two browsers on two nodes talk, and one that was offline merges", async ()
   await say(annsPage, id, "Hello <b>Bob</b>");
   await eventually(async () => (await texts(bobsPage, id)).length === 1);
   await bobsPage.evaluate((id) => (globalThis as unknown as Window).replica.typing(id, true), id);
-  await eventually(() => annsPage.evaluate((bob) => (globalThis as unknown as Window).typing.includes(bob), bob));
+  await eventually(() =>
+    annsPage.evaluate((bob) => (globalThis as unknown as Window).typing.includes(bob), bob),
+  );
   await say(bobsPage, id, "Hello Ann");
   await eventually(async () => (await texts(annsPage, id)).length === 2);
 
@@ -89,6 +91,8 @@ test("two browsers on two nodes talk, and one that was offline merges", async ()
     await eventually(async () => (await texts(page, id)).length === all.length);
     assert.deepEqual(await texts(page, id), all);
   }
-  const outbox = annsPage.evaluate(async () => (await (globalThis as unknown as Window).replica.outbox()).length);
+  const outbox = annsPage.evaluate(
+    async () => (await (globalThis as unknown as Window).replica.outbox()).length,
+  );
   assert.equal(await outbox, 0);
 });

@@ -55,7 +55,10 @@ test("two clients on two nodes talk, and see each other typing and reading", asy
   for (const { applied } of [ann, bob]) {
     await eventually(() => applied.length === all.length);
     assert.deepEqual(applied.map(textOf), all);
-    assert.deepEqual(applied.map(({ seq }) => seq), all.map((_, index) => index + 1));
+    assert.deepEqual(
+      applied.map(({ seq }) => seq),
+      all.map((_, index) => index + 1),
+    );
   }
   ann.client.read(id, all.length);
   bob.client.read(id, all.length);
@@ -144,9 +147,15 @@ test("a node is killed under a client in the middle of sending: nothing is lost,
   assert.deepEqual(nodes, [node2.id]);
   await eventually(() => bob.applied.length === 1 + MESSAGES + 6);
   const seqs = bob.applied.map(({ seq }) => seq);
-  assert.deepEqual(seqs, seqs.map((_, index) => index + 1));
+  assert.deepEqual(
+    seqs,
+    seqs.map((_, index) => index + 1),
+  );
   const heard = bob.applied.map(textOf);
-  assert.deepEqual(heard.filter((text) => text?.startsWith("ann")), said);
+  assert.deepEqual(
+    heard.filter((text) => text?.startsWith("ann")),
+    said,
+  );
   await eventually(async () => (await ann.conversation(id))?.cursor === seqs.length);
   assert.deepEqual(await texts(ann, id), heard.slice(1));
   ann.close();

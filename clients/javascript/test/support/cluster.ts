@@ -3,7 +3,14 @@
  * sockets: a connection hears text, and says it.
  */
 
-import { altered, type Commands, type ConversationState, type Entry, type Seq, targetOf } from "../../src/index.js";
+import {
+  altered,
+  type Commands,
+  type ConversationState,
+  type Entry,
+  type Seq,
+  targetOf,
+} from "../../src/index.js";
 
 /** How likely each fault is, at each occasion for it. */
 export interface Faults {
@@ -105,7 +112,8 @@ export class FakeCluster {
     log.entries.push(entry);
     if (body.message) this.marks.set(`read ${id} ${sender}`, seq);
     const connections = [...this.connections];
-    for (const connection of connections.filter(({ user }) => added.includes(user ?? ""))) connection.follow(id, seq - 1);
+    for (const connection of connections.filter(({ user }) => added.includes(user ?? "")))
+      connection.follow(id, seq - 1);
     for (const connection of connections) connection.tell(entry);
     if (body.left) {
       log.members.delete(body.left.user);
@@ -230,7 +238,9 @@ export class FakeConnection {
       }
       case "react": {
         const { conversation, client_id, seq, emoji, removed } = fields as Commands["react"];
-        return this.#append(conversation, client_id, { reacted: { target: seq, emoji, removed: removed === true } });
+        return this.#append(conversation, client_id, {
+          reacted: { target: seq, emoji, removed: removed === true },
+        });
       }
       case "leave": {
         const { conversation } = fields as Commands["leave"];
@@ -272,7 +282,9 @@ export class FakeConnection {
     const log = this.cluster.logs.get(id);
     if (!log) return "unknown_conversation";
     if (!log.members.has(this.user as string)) return "not_a_member";
-    const known = log.entries.find((entry) => clientId && entry.sender === this.user && entry.client_id === clientId);
+    const known = log.entries.find(
+      (entry) => clientId && entry.sender === this.user && entry.client_id === clientId,
+    );
     const { seq, lamport, at } = known ?? this.cluster.append(id, this.user as string, body, clientId);
     return { sent: { conversation: id, seq, lamport, at, ...(clientId ? { client_id: clientId } : {}) } };
   }
@@ -292,7 +304,8 @@ export class FakeConnection {
     }
     for (const [id, log] of this.cluster.logs) {
       const isNamed = id in cursors;
-      if (!log.members.has(this.user as string) || id in refused || (this.streams.has(id) && !isNamed)) continue;
+      if (!log.members.has(this.user as string) || id in refused || (this.streams.has(id) && !isNamed))
+        continue;
       const head = log.entries.length;
       const delivered = this.cluster.marks.get(`delivered ${id} ${this.user}`) ?? 0;
       const cursor = cursors[id] ?? Math.max(delivered, head - 1_000);
@@ -317,7 +330,10 @@ export class FakeConnection {
   }
 
   #refuse(id: number, code: string, retry_after_ms?: number): void {
-    this.#say({ id, error: { code, message: code, ...(retry_after_ms === undefined ? {} : { retry_after_ms }) } });
+    this.#say({
+      id,
+      error: { code, message: code, ...(retry_after_ms === undefined ? {} : { retry_after_ms }) },
+    });
   }
 
   #event(type: string, event: unknown): void {

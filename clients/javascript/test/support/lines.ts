@@ -13,7 +13,11 @@ export interface Network {
 }
 
 /** Frames take some milliseconds, and keep their order; what is under way when a connection breaks is lost. */
-export function linesTo(cluster: FakeCluster, clock: VirtualClock, network: Network = { isUp: true }): WebSocketConstructor {
+export function linesTo(
+  cluster: FakeCluster,
+  clock: VirtualClock,
+  network: Network = { isUp: true },
+): WebSocketConstructor {
   return class implements WebSocketLike {
     onopen: Handler = null;
     onmessage: Handler = null;
@@ -36,7 +40,10 @@ export function linesTo(cluster: FakeCluster, clock: VirtualClock, network: Netw
       this.#connection = cluster.connect(
         {
           say: (text) => this.#arrive("in", () => this.onmessage?.({ data: text } as never)),
-          close: (code, reason) => (code === 1006 ? clock.after(0, () => end(code, reason)) : this.#arrive("in", () => end(code, reason))),
+          close: (code, reason) =>
+            code === 1006
+              ? clock.after(0, () => end(code, reason))
+              : this.#arrive("in", () => end(code, reason)),
         },
         new URL(url).host,
       );

@@ -159,6 +159,15 @@ export function entry(conversation: string, seq: number, more: object = {}): Rec
 
 /** A conversation's state. */
 export function state(id: string, cursor: number, more: object = {}): Record<string, unknown> {
-  const conversation = { id, kind: "group", role: "member", head: cursor, delivered: 0, read: 0, unread: 0, ...more };
+  const conversation = {
+    id,
+    kind: "group",
+    role: "member",
+    head: cursor,
+    delivered: 0,
+    read: 0,
+    unread: 0,
+    ...more,
+  };
   return { cursor, conversation };
 }

@@ -30,7 +30,10 @@ export class FakeServer {
         () => send(404, "text/plain", "not found"),
       );
     });
-    this.#sockets = new WebSocketServer({ noServer: true, handleProtocols: (asked) => [...asked][0] ?? false });
+    this.#sockets = new WebSocketServer({
+      noServer: true,
+      handleProtocols: (asked) => [...asked][0] ?? false,
+    });
     this.#http.on("upgrade", (request, socket, head) => {
       if (!this.isUp) return void socket.destroy();
       this.#sockets.handleUpgrade(request, socket, head, (webSocket) => {

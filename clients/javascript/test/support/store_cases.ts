@@ -1,7 +1,17 @@
 /** What every store does, and what `local_log` makes of any: run in Node on one, in a browser on the other. */
 
 import type { ConversationRecord, ConversationState, Entry, Store, Tables } from "../../src/index.js";
-import { applyEntry, applyReceipts, applyReset, applyState, type Changes, markRead, noChanges, prepend, settle } from "../../src/local_log.js";
+import {
+  applyEntry,
+  applyReceipts,
+  applyReset,
+  applyState,
+  type Changes,
+  markRead,
+  noChanges,
+  prepend,
+  settle,
+} from "../../src/local_log.js";
 
 export interface StoreCase {
   name: string;
@@ -14,11 +24,35 @@ function equal(actual: unknown, expected: unknown, what = ""): void {
 }
 
 function record(id: string, more: Partial<ConversationRecord> = {}): ConversationRecord {
-  const marks = { head: 0, read: 0, deliveredToAll: 0, readByAll: 0, unread: 0, messages: 0, messagesRead: 0 };
-  return { id, kind: "group", open: false, hidden: false, role: "member", member: true, first: 1, cursor: 0, ...marks, ...more };
+  const marks = {
+    head: 0,
+    read: 0,
+    deliveredToAll: 0,
+    readByAll: 0,
+    unread: 0,
+    messages: 0,
+    messagesRead: 0,
+  };
+  return {
+    id,
+    kind: "group",
+    open: false,
+    hidden: false,
+    role: "member",
+    member: true,
+    first: 1,
+    cursor: 0,
+    ...marks,
+    ...more,
+  };
 }
 
-function entry(conversation: string, seq: number, body: object = { message: { text: `text ${seq}` } }, more = {}): Entry {
+function entry(
+  conversation: string,
+  seq: number,
+  body: object = { message: { text: `text ${seq}` } },
+  more = {},
+): Entry {
   const marks = { lamport: seq, at: 1000 + seq, messages: seq, membership: 1 };
   return { conversation, seq, sender: "bob", client_id: `${conversation}/${seq}`, ...marks, body, ...more };
 }
@@ -60,7 +94,10 @@ export const STORE_CASES: StoreCase[] = [
       });
       equal(await failed.catch((error: Error) => error.message), "no");
       await store.read(async (tables) => {
-        equal((await tables.conversations()).map(({ id, cursor }) => [id, cursor]), [["c", 1]]);
+        equal(
+          (await tables.conversations()).map(({ id, cursor }) => [id, cursor]),
+          [["c", 1]],
+        );
         equal(await tables.entries("c", everything), []);
         equal(await tables.outbox(), []);
         equal(await tables.fact("user"), undefined);
@@ -118,9 +155,18 @@ export const STORE_CASES: StoreCase[] = [
     async run(store) {
       for (const id of ["b", "a", "c"]) await store.write((tables) => tables.addToOutbox(send(id)));
       const twice = store.write((tables) => tables.addToOutbox(send("a")));
-      equal(await twice.then(() => "taken", () => "refused"), "refused");
+      equal(
+        await twice.then(
+          () => "taken",
+          () => "refused",
+        ),
+        "refused",
+      );
       const items = () => store.read((tables) => tables.outbox());
-      equal((await items()).map(({ client_id }) => client_id), ["b", "a", "c"]);
+      equal(
+        (await items()).map(({ client_id }) => client_id),
+        ["b", "a", "c"],
+      );
       await store.write(async (tables) => {
         const item = await tables.outboxItem("a");
         if (item) await tables.putOutboxItem({ ...item, failed: { code: "forbidden", message: "" } });
@@ -128,7 +174,14 @@ export const STORE_CASES: StoreCase[] = [
         await tables.deleteOutboxItem("nobody's");
       });
       await store.write((tables) => tables.addToOutbox(send("d")));
-      equal((await items()).map(({ client_id, failed }) => [client_id, failed?.code]), [["a", "forbidden"], ["c", null], ["d", null]]);
+      equal(
+        (await items()).map(({ client_id, failed }) => [client_id, failed?.code]),
+        [
+          ["a", "forbidden"],
+          ["c", null],
+          ["d", null],
+        ],
+      );
     },
   },
   {
@@ -180,7 +233,9 @@ export const STORE_CASES: StoreCase[] = [
     async run(store) {
       const read = () => store.read(async (tables) => (await tables.conversation("c"))?.unread);
       const last = entry("c", 10);
-      await store.write((tables) => applyState(tables, state("c", 8, { head: 10, read: 7, unread: 3, last }), noChanges()));
+      await store.write((tables) =>
+        applyState(tables, state("c", 8, { head: 10, read: 7, unread: 3, last }), noChanges()),
+      );
       equal(await read(), 3);
       await apply(store, entry("c", 9), entry("c", 10));
       equal(await read(), 3, "counted once");
@@ -190,7 +245,13 @@ export const STORE_CASES: StoreCase[] = [
       equal(await read(), 2);
       await store.write((tables) => markRead(tables, "c", 8, noChanges()));
       equal(await read(), 2, "never back");
-      await store.write((tables) => applyState(tables, state("c", 11, { head: 11, read: 8, unread: 3, last: entry("c", 11) }), noChanges()));
+      await store.write((tables) =>
+        applyState(
+          tables,
+          state("c", 11, { head: 11, read: 8, unread: 3, last: entry("c", 11) }),
+          noChanges(),
+        ),
+      );
       equal(await read(), 2, "the server has not heard yet");
       await apply(store, entry("c", 12, { message: { text: "mine" } }, { sender: "me" }));
       equal(await read(), 0);
@@ -203,8 +264,10 @@ export const STORE_CASES: StoreCase[] = [
     async run(store) {
       await store.write((tables) => applyState(tables, state("c", 0), noChanges()));
       for (const id of ["x", "y", "z"]) await store.write((tables) => tables.addToOutbox(send(id)));
-      const left = () => store.read(async (tables) => (await tables.outbox()).map(({ client_id }) => client_id));
-      const mine = (seq: number, client_id: string) => entry("c", seq, undefined, { sender: "me", client_id });
+      const left = () =>
+        store.read(async (tables) => (await tables.outbox()).map(({ client_id }) => client_id));
+      const mine = (seq: number, client_id: string) =>
+        entry("c", seq, undefined, { sender: "me", client_id });
       const changes = await apply(store, mine(1, "x"), entry("c", 2, undefined, { client_id: "y" }));
       equal([await left(), changes.outbox], [["y", "z"], true], "another's client id is another's");
       const done = (id: string, seq: number) => store.write((tables) => settle(tables, id, seq, noChanges()));
@@ -246,7 +309,11 @@ export const STORE_CASES: StoreCase[] = [
       equal([...(changes.messages.get("c") ?? [])], [1]);
       await store.read(async (tables) => {
         equal((await tables.entry("c", 1))?.body, { message: { text: "" } });
-        equal(JSON.stringify(await tables.entries("c", everything)).includes("secret"), false, "nor in the edit");
+        equal(
+          JSON.stringify(await tables.entries("c", everything)).includes("secret"),
+          false,
+          "nor in the edit",
+        );
       });
     },
   },
@@ -263,7 +330,9 @@ export const STORE_CASES: StoreCase[] = [
       await hear(3, 1, 2);
       await hear(2, 0, 1);
       await store.read(async (tables) => {
-        const { deliveredToAll, readByAll, read, unread } = (await tables.conversation("c")) as ConversationRecord;
+        const { deliveredToAll, readByAll, read, unread } = (await tables.conversation(
+          "c",
+        )) as ConversationRecord;
         equal([deliveredToAll, readByAll, read, unread], [3, 1, 2, 1]);
       });
     },

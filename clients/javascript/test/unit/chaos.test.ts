@@ -19,7 +19,13 @@ async function run(seed: number): Promise<{ resends: number; gaps: number; dupli
   cluster.faults = MANY_FAULTS;
   const WebSocket = linesTo(cluster, clock);
   const clients = USERS.map((user) => {
-    const client = new Client({ url: ["ws://node1/ws", "ws://node2/ws"], token: user, cursors: { c: 0 }, WebSocket, clock });
+    const client = new Client({
+      url: ["ws://node1/ws", "ws://node2/ws"],
+      token: user,
+      cursors: { c: 0 },
+      WebSocket,
+      clock,
+    });
     const applied: Entry[] = [];
     client.on("entry", (entry) => applied.push(entry));
     return { user, client: client.start(), applied };
@@ -47,12 +53,25 @@ async function run(seed: number): Promise<{ resends: number; gaps: number; dupli
   await clock.until(() => clients.every(({ applied }) => applied.length === entries.length));
 
   for (const { applied } of clients) {
-    assert.deepEqual(applied.map(({ seq }) => seq), entries.map(({ seq }) => seq), "gap-free, in order, once");
-    assert.deepEqual(applied.map(({ client_id }) => client_id), entries.map(({ client_id }) => client_id));
+    assert.deepEqual(
+      applied.map(({ seq }) => seq),
+      entries.map(({ seq }) => seq),
+      "gap-free, in order, once",
+    );
+    assert.deepEqual(
+      applied.map(({ client_id }) => client_id),
+      entries.map(({ client_id }) => client_id),
+    );
   }
   for (const user of USERS) {
-    const mine = entries.filter(({ sender, body }) => sender === user && body.message).map(({ client_id }) => client_id);
-    assert.deepEqual(mine, Array.from({ length: MESSAGES }, (_, n) => `${user}/${n}`), "each once, as they were said");
+    const mine = entries
+      .filter(({ sender, body }) => sender === user && body.message)
+      .map(({ client_id }) => client_id);
+    assert.deepEqual(
+      mine,
+      Array.from({ length: MESSAGES }, (_, n) => `${user}/${n}`),
+      "each once, as they were said",
+    );
   }
   for (const [client_id, seq] of acknowledged) assert.equal(entries[seq - 1]?.client_id, client_id);
   const total = { resends: 0, gaps: 0, duplicates: 0 };

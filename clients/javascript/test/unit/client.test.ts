@@ -65,7 +65,10 @@ test("holes are filled one after the other, and again after a connection that br
     const history = await peer.hear("history");
     peer.ok(history, "history", { entries: [entry("c", seq - 1), entry("c", seq)], more: false });
   }
-  assert.deepEqual(told, Array.from({ length: 40 }, (_, index) => `entry ${index + 1}`));
+  assert.deepEqual(
+    told,
+    Array.from({ length: 40 }, (_, index) => `entry ${index + 1}`),
+  );
   peer.event("entry", entry("c", 43));
   await peer.hear("history");
   peer.close(1006);
@@ -130,7 +133,10 @@ test("refusals reach who asked", async () => {
   const sent = client.send("c", "x");
   peer.refuse(await peer.hear("send"), "not_a_member");
   await assert.rejects(sent, (error: RefusedError) => error.code === "not_a_member");
-  await assert.rejects(client.send("c", "x".repeat(70_000)), (error: RefusedError) => error.code === "too_large");
+  await assert.rejects(
+    client.send("c", "x".repeat(70_000)),
+    (error: RefusedError) => error.code === "too_large",
+  );
 });
 
 test("close codes say when to come back", async () => {

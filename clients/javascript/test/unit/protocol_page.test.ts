@@ -31,7 +31,9 @@ test("every example of the server can be read", () => {
 
 test("every command is known, with the reply that answers it", () => {
   const commands = new Set(
-    examples("client").map((frame) => Object.keys(JSON.parse(frame) as object).find((key) => key !== "id") as string),
+    examples("client").map(
+      (frame) => Object.keys(JSON.parse(frame) as object).find((key) => key !== "id") as string,
+    ),
   );
   assert.ok(commands.size >= 15);
   for (const command of commands) assert.ok(command in REPLY_TO, command);
@@ -40,7 +42,8 @@ test("every command is known, with the reply that answers it", () => {
     [...(names as string).matchAll(/`(\w+)`/g)].map(([, name]) => [name as string, reply as string] as const),
   );
   assert.ok(documented.length >= commands.size);
-  for (const [name, reply] of documented) assert.equal((REPLY_TO as Record<string, string>)[name], reply, name);
+  for (const [name, reply] of documented)
+    assert.equal((REPLY_TO as Record<string, string>)[name], reply, name);
 });
 
 test("every close code means what the page says", () => {

@@ -22,7 +22,10 @@ test("the example for Node", async () => {
     const { stdout } = await promisify(execFile)(process.execPath, [file], { timeout: 10_000 });
     assert.equal(stdout, output);
     const entries = cluster.logs.get("d.ann-bob")?.entries ?? [];
-    assert.deepEqual(entries.map(({ body }) => Object.keys(body)), [["created"], ["message"], ["reacted"]]);
+    assert.deepEqual(
+      entries.map(({ body }) => Object.keys(body)),
+      [["created"], ["message"], ["reacted"]],
+    );
   } finally {
     await rm(file, { force: true });
     await server.stop();

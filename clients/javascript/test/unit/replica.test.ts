@@ -29,7 +29,11 @@ class Fixture {
     this.cluster.create("c", ["ann", "bob"]);
   }
 
-  async device(user: string, store: Store = new MemoryStore(), network: Network = { isUp: true }): Promise<Device> {
+  async device(
+    user: string,
+    store: Store = new MemoryStore(),
+    network: Network = { isUp: true },
+  ): Promise<Device> {
     const WebSocket = linesTo(this.cluster, this.clock, network);
     const options = { url: ["ws://node1/ws", "ws://node2/ws"], token: user, user, store, WebSocket };
     const replica = await Replica.open({ ...options, clock: this.clock });
@@ -88,17 +92,26 @@ test("what was said offline is there at once, and goes out in order under the sa
   assert.equal(ann.replica.status.phase, "away");
   ids.push(await ann.replica.send("c", "three"));
   const waiting = await ann.replica.outbox("c");
-  assert.deepEqual(waiting.map(({ client_id }) => client_id), ids);
+  assert.deepEqual(
+    waiting.map(({ client_id }) => client_id),
+    ids,
+  );
   assert.deepEqual(fixture.texts(), []);
 
   ann.network.isUp = true;
   await clock.until(async () => (await ann.outbox()) === 0);
   assert.deepEqual(fixture.texts(), ["one", "two", "three"]);
   const { entries = [] } = fixture.cluster.logs.get("c") ?? {};
-  assert.deepEqual(entries.slice(1).map(({ client_id }) => client_id), ids);
+  assert.deepEqual(
+    entries.slice(1).map(({ client_id }) => client_id),
+    ids,
+  );
   assert.deepEqual(await ann.texts(), ["one", "two", "three"]);
   // The page before may have sent the first two.
-  assert.deepEqual(fixture.cluster.sends.map(({ retry }) => retry === true), [true, true, false]);
+  assert.deepEqual(
+    fixture.cluster.sends.map(({ retry }) => retry === true),
+    [true, true, false],
+  );
 });
 
 test("a page is never told of an entry twice, and has what came while it was away", async () => {
@@ -186,7 +199,13 @@ test("edits, deletions and reactions show on the message, live and after a reloa
   const message = await ann.replica.entry("c", 2);
   assert.deepEqual(message?.state?.reactions, { "👍": ["bob"] });
   const shown = changed.flatMap(({ messages }) => messages).map(({ seq, state }) => [seq, state?.changed]);
-  assert.deepEqual(new Map(shown as [number, number][]), new Map([[2, 6], [3, 5]]));
+  assert.deepEqual(
+    new Map(shown as [number, number][]),
+    new Map([
+      [2, 6],
+      [3, 5],
+    ]),
+  );
 
   // On a device that reads it all from the log.
   const other = await fixture.device("ann");
@@ -199,7 +218,14 @@ test("what changes nothing leaves the outbox when the log has got to where it wa
   const clock = new VirtualClock();
   const server = new ScriptedServer();
   const { WebSocket } = server;
-  const replica = await Replica.open({ url: "ws://a/ws", token: "t", user: "ann", store: new MemoryStore(), WebSocket, clock });
+  const replica = await Replica.open({
+    url: "ws://a/ws",
+    token: "t",
+    user: "ann",
+    store: new MemoryStore(),
+    WebSocket,
+    clock,
+  });
   const { peer } = await server.serve();
   peer.event("conversation", state("c", 4, { delivered: 4 }));
   await replica.react("c", 2, "👍");
@@ -208,12 +234,18 @@ test("what changes nothing leaves the outbox when the log has got to where it wa
   // It was so already, and somebody else has said something meanwhile.
   peer.ok(react, "sent", { conversation: "c", seq: 5, lamport: 5, at: 1, client_id });
   await settled();
-  assert.deepEqual((await replica.outbox()).map(({ stored }) => stored), [5]);
+  assert.deepEqual(
+    (await replica.outbox()).map(({ stored }) => stored),
+    [5],
+  );
   await replica.send("d", "next");
   assert.deepEqual(await peer.rest(), ["send"], "it is not sent again meanwhile");
   peer.event("entry", entry("c", 5));
   await settled();
-  assert.deepEqual((await replica.outbox()).map(({ conversation }) => conversation), ["d"]);
+  assert.deepEqual(
+    (await replica.outbox()).map(({ conversation }) => conversation),
+    ["d"],
+  );
   replica.close();
 });
 
@@ -244,7 +276,10 @@ test("older history comes from the server once, and from the store from then on"
   await settled();
   for (const connection of fixture.cluster.connections) connection.close(1006);
   const here = await fixture.clock.meanwhile(broken);
-  assert.deepEqual(here.entries.map(({ seq }) => seq), Array.from({ length: 20 }, (_, index) => 442 + index));
+  assert.deepEqual(
+    here.entries.map(({ seq }) => seq),
+    Array.from({ length: 20 }, (_, index) => 442 + index),
+  );
   await ann.live();
   let before = 442;
   for (;;) {
@@ -293,7 +328,10 @@ test("one who was removed and added again while away has all that lies between",
   ann = await ann.reload();
   await fixture.clock.until(async () => (await ann.replica.conversation("g"))?.cursor === 5);
   const { entries } = await ann.replica.entries("g");
-  assert.deepEqual(entries.map(({ seq }) => seq), [1, 2, 3, 4, 5]);
+  assert.deepEqual(
+    entries.map(({ seq }) => seq),
+    [1, 2, 3, 4, 5],
+  );
   assert.equal((await ann.replica.conversation("g"))?.member, true);
 });
 
@@ -306,7 +344,10 @@ test("what has come is marked as delivered, and a page is not told twice of what
   for (const connection of fixture.cluster.connections) connection.close(4000);
   fixture.cluster.append("c", "bob", { message: { text: "two" } });
   await fixture.clock.until(() => fixture.cluster.marks.get("delivered c ann") === 3);
-  assert.deepEqual(ann.told.map(({ seq }) => seq), [1, 2, 3]);
+  assert.deepEqual(
+    ann.told.map(({ seq }) => seq),
+    [1, 2, 3],
+  );
 });
 
 test("where the cluster has another log, ours goes, and the other one comes", async () => {
@@ -330,7 +371,11 @@ test("where the cluster has another log, ours goes, and the other one comes", as
   await fixture.clock.until(() => reset.length === 2);
   assert.deepEqual(await ann.replica.conversations(), []);
   ann = await ann.reload();
-  assert.deepEqual((await ann.replica.entries("c")).entries, [], "nothing is kept of what is deleted for all");
+  assert.deepEqual(
+    (await ann.replica.entries("c")).entries,
+    [],
+    "nothing is kept of what is deleted for all",
+  );
 });
 
 test("a store that fails ends the replica, and what was asked of it", async () => {
@@ -360,7 +405,10 @@ test("a store is one user's", async () => {
   const ann = await fixture.device("ann");
   await ann.live();
   ann.replica.close();
-  await assert.rejects(fixture.device("bob", ann.store), (error: EndedError) => error.reason === "other_user");
+  await assert.rejects(
+    fixture.device("bob", ann.store),
+    (error: EndedError) => error.reason === "other_user",
+  );
 
   const store = new MemoryStore();
   const WebSocket = linesTo(fixture.cluster, fixture.clock);
@@ -375,7 +423,13 @@ test("a connection that has ended for good begins anew when there is another tok
   const fixture = new Fixture();
   let token = "bad";
   const WebSocket = linesTo(fixture.cluster, fixture.clock);
-  const options = { url: "ws://node1/ws", user: "ann", store: new MemoryStore(), WebSocket, clock: fixture.clock };
+  const options = {
+    url: "ws://node1/ws",
+    user: "ann",
+    store: new MemoryStore(),
+    WebSocket,
+    clock: fixture.clock,
+  };
   const replica = await Replica.open({ ...options, token: () => token });
   await fixture.clock.until(() => replica.status.phase === "ended");
   assert.equal(replica.status.ended?.reason, "unauthenticated");
@@ -385,7 +439,10 @@ test("a connection that has ended for good begins anew when there is another tok
   await fixture.clock.until(async () => (await replica.outbox()).length === 0);
   assert.deepEqual(fixture.texts(), ["later"]);
   const other = replica.request("edit", { conversation: "none", seq: 1, text: "x" });
-  await assert.rejects(fixture.clock.meanwhile(other), (error: RefusedError) => error.code === "unknown_conversation");
+  await assert.rejects(
+    fixture.clock.meanwhile(other),
+    (error: RefusedError) => error.code === "unknown_conversation",
+  );
 });
 
 test("more than a store can write for now drops the connection, and loses nothing", async () => {
@@ -399,7 +456,17 @@ test("more than a store can write for now drops the connection, and loses nothin
   const store = new MemoryStore();
   await store.write((tables) =>
     tables.putConversation({
-      ...{ id: "c", kind: "group", open: false, hidden: false, role: "member", member: true, first: 1, cursor: 0, head: 0 },
+      ...{
+        id: "c",
+        kind: "group",
+        open: false,
+        hidden: false,
+        role: "member",
+        member: true,
+        first: 1,
+        cursor: 0,
+        head: 0,
+      },
       ...{ read: 0, deliveredToAll: 0, readByAll: 0, unread: 0, messages: 0, messagesRead: 0 },
     }),
   );
@@ -420,7 +487,10 @@ test("more than a store can write for now drops the connection, and loses nothin
   assert.ok(written > MAX_ARRIVALS, "it first writes what it has");
   isSlow = false;
   await fixture.clock.until(async () => (await ann.replica.conversation("c"))?.cursor === last, 600_000);
-  assert.deepEqual(ann.told.map(({ seq }) => seq), Array.from({ length: last }, (_, index) => index + 1));
+  assert.deepEqual(
+    ann.told.map(({ seq }) => seq),
+    Array.from({ length: last }, (_, index) => index + 1),
+  );
 });
 
 test("devices that reload, lose their network and meet every fault end up with the cluster's log", async () => {
@@ -449,11 +519,22 @@ test("devices that reload, lose their network and meet every fault end up with t
     for (const { replica } of [ann, bob]) {
       await clock.until(async () => (await replica.conversation("c"))?.cursor === log.length);
       const { entries } = await clock.meanwhile(replica.entries("c", { limit: 1_000 }));
-      assert.deepEqual(entries.map(({ seq, client_id }) => [seq, client_id]), log.map(({ seq, client_id }) => [seq, client_id]));
+      assert.deepEqual(
+        entries.map(({ seq, client_id }) => [seq, client_id]),
+        log.map(({ seq, client_id }) => [seq, client_id]),
+      );
       replica.close();
     }
-    assert.deepEqual(fixture.texts().filter((text) => text?.startsWith("ann")), said, `seed ${seed}: each once, in order`);
-    assert.deepEqual(bob.told.map(({ seq }) => seq), log.map(({ seq }) => seq), `seed ${seed}: told once, in order`);
+    assert.deepEqual(
+      fixture.texts().filter((text) => text?.startsWith("ann")),
+      said,
+      `seed ${seed}: each once, in order`,
+    );
+    assert.deepEqual(
+      bob.told.map(({ seq }) => seq),
+      log.map(({ seq }) => seq),
+      `seed ${seed}: told once, in order`,
+    );
     resent += cluster.heard.filter((name) => name === "send").length - 50;
   }
   assert.ok(resent > 15, "the faults did happen");

@@ -18,15 +18,49 @@ test("pauses grow to their bound and start anew after a success", () => {
     backoff.succeeded();
     assert.equal(backoff.delay("now", 1), 100);
   };
-  check(1, [["now", 100], ["now", 500], ["now", 1000], ["now", 2000], ["now", 3000], ["now", 3000]]);
-  check(1, [["soon", 250], ["soon", 500], ["soon", 1000], ["soon", 2000], ["soon", 3000]]);
-  check(3, [["soon", 100], ["soon", 100], ["soon", 250], ["soon", 500]]);
-  check(3, [["now", 100], ["now", 100], ["now", 100], ["now", 500]]);
-  check(3, [["later", 500], ["later", 1000], ["later", 2000], ["later", 4000], ["later", 8000], ["later", 10000]]);
+  check(1, [
+    ["now", 100],
+    ["now", 500],
+    ["now", 1000],
+    ["now", 2000],
+    ["now", 3000],
+    ["now", 3000],
+  ]);
+  check(1, [
+    ["soon", 250],
+    ["soon", 500],
+    ["soon", 1000],
+    ["soon", 2000],
+    ["soon", 3000],
+  ]);
+  check(3, [
+    ["soon", 100],
+    ["soon", 100],
+    ["soon", 250],
+    ["soon", 500],
+  ]);
+  check(3, [
+    ["now", 100],
+    ["now", 100],
+    ["now", 100],
+    ["now", 500],
+  ]);
+  check(3, [
+    ["later", 500],
+    ["later", 1000],
+    ["later", 2000],
+    ["later", 4000],
+    ["later", 8000],
+    ["later", 10000],
+  ]);
 });
 
 test("chance spreads a pause from half of it", () => {
-  for (const [chance, expected] of [[0, 250], [0.5, 375], [1, 500]] as const) {
+  for (const [chance, expected] of [
+    [0, 250],
+    [0.5, 375],
+    [1, 500],
+  ] as const) {
     assert.equal(new Backoff(1).delay("later", chance), expected);
   }
   assert.equal(new Backoff(1).delay("now", 0), 0);
@@ -45,7 +79,8 @@ test("close codes of the network say when to connect again", () => {
 test("marks are coalesced, and none is lost or goes back", () => {
   const marks = new Marks();
   const set = (conversation: string, seq: number) => marks.set({ name: "delivered", conversation, seq });
-  const collect = (now: number) => marks.collect(now).map(({ conversation, seq }) => `${conversation} ${seq}`);
+  const collect = (now: number) =>
+    marks.collect(now).map(({ conversation, seq }) => `${conversation} ${seq}`);
   assert.deepEqual(collect(0), []);
   set("c", 1);
   set("c", 2);
@@ -92,7 +127,8 @@ test("what later versions say is told from garbage", () => {
 });
 
 test("messages are what the entries after them make of them", () => {
-  const say = (seq: number, sender: string, body: object) => entry("c", seq, { sender, body }) as unknown as Entry;
+  const say = (seq: number, sender: string, body: object) =>
+    entry("c", seq, { sender, body }) as unknown as Entry;
   const message = say(1, "ann", { message: { text: "helo" } });
   const fold = (...entries: Entry[]) => entries.reduce(altered, message);
 
@@ -103,7 +139,9 @@ test("messages are what the entries after them make of them", () => {
   const liked = say(3, "bob", { reacted: { target: 1, emoji: "__proto__" } });
   const likedToo = say(4, "ann", { reacted: { target: 1, emoji: "__proto__" } });
   const unliked = say(5, "bob", { reacted: { target: 1, emoji: "__proto__", removed: true } });
-  assert.deepEqual(Object.entries(fold(liked, likedToo).state?.reactions ?? {}), [["__proto__", ["ann", "bob"]]]);
+  assert.deepEqual(Object.entries(fold(liked, likedToo).state?.reactions ?? {}), [
+    ["__proto__", ["ann", "bob"]],
+  ]);
   assert.deepEqual(Object.entries(fold(liked, liked, unliked).state?.reactions ?? {}), []);
 
   const deleted = say(6, "eve", { deleted: { target: 1 } });

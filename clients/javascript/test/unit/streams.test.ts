@@ -28,14 +28,17 @@ class Fixture {
   readonly streams: Streams;
 
   constructor(cursor?: number) {
-    this.streams = new Streams(cursor === undefined ? {} : { c: cursor }, (passed) => this.passed.push(passed));
+    this.streams = new Streams(cursor === undefined ? {} : { c: cursor }, (passed) =>
+      this.passed.push(passed),
+    );
     this.streams.belongTo("me");
   }
 
   hear(says: Says): Need | undefined {
     if ("start" in says) return this.streams.start(start(says.start));
     if ("entry" in says) return this.streams.entry(entry(says.entry));
-    if ("page" in says) return this.streams.page("c", { entries: says.page.map((seq) => entry(seq)), more: says.more });
+    if ("page" in says)
+      return this.streams.page("c", { entries: says.page.map((seq) => entry(seq)), more: says.more });
     if ("noPage" in says) return this.streams.noPage("c", refusal(says.noPage));
     return this.streams.refused("c", refusal(says.refused));
   }
@@ -79,7 +82,12 @@ test("entries pass in order without gap or double", () => {
   // A start beyond our cursor is a hole too, and takes two pages.
   check(
     1,
-    [[{ start: 6 }, fill], [{ entry: 7 }], [{ page: [2, 3], more: true }, fill], [{ page: [4, 5, 6], more: false }]],
+    [
+      [{ start: 6 }, fill],
+      [{ entry: 7 }],
+      [{ page: [2, 3], more: true }, fill],
+      [{ page: [4, 5, 6], more: false }],
+    ],
     [2, 3, 4, 5, 6, 7],
     0,
     1,
@@ -123,7 +131,10 @@ test("what waits behind a hole is bounded, and read again", () => {
   assert.deepEqual(fixture.seqs().at(-1), MAX_HELD + 1);
   const rest = Array.from({ length: last - MAX_HELD - 1 }, (_, index) => MAX_HELD + 2 + index);
   assert.equal(fixture.hear({ page: rest, more: false }), undefined);
-  assert.deepEqual(fixture.seqs(), Array.from({ length: last }, (_, index) => index + 1));
+  assert.deepEqual(
+    fixture.seqs(),
+    Array.from({ length: last }, (_, index) => index + 1),
+  );
 });
 
 test("a removal is told once, after its entry", () => {
@@ -184,7 +195,11 @@ test("a disconnect forgets holes and keeps cursors", () => {
   const fixture = new Fixture(1);
   assert.deepEqual(fixture.hear({ entry: 4 }), fill);
   fixture.streams.disconnected();
-  assert.equal(fixture.hear({ page: [2], more: false }), undefined, "an answer to a question of the old connection");
+  assert.equal(
+    fixture.hear({ page: [2], more: false }),
+    undefined,
+    "an answer to a question of the old connection",
+  );
   assert.equal(fixture.streams.cursor("c"), 1);
   fixture.hear({ start: 1 });
   fixture.hear({ entry: 2 });
@@ -193,7 +208,10 @@ test("a disconnect forgets holes and keeps cursors", () => {
 
 test("a sync fits into a frame", () => {
   const check = (conversations: number, bytes: number): number => {
-    const names = Array.from({ length: conversations }, (_, index) => [String(index).padStart(bytes, "x"), 2 ** 53 - 1]);
+    const names = Array.from({ length: conversations }, (_, index) => [
+      String(index).padStart(bytes, "x"),
+      2 ** 53 - 1,
+    ]);
     const { cursors = {} } = new Streams(Object.fromEntries(names), () => undefined).syncAll();
     assert.ok(JSON.stringify({ id: Number.MAX_SAFE_INTEGER, sync: { cursors } }).length <= 65_536);
     return Object.keys(cursors).length;
