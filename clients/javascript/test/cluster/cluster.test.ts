@@ -83,7 +83,7 @@ test("a client goes on with a new token when the old one has expired", async () 
   assert.equal(client.stats.connections, 2);
   client.close();
 
-  const refused = new Client({ url: socketUrl(node1.url), token: "no token", WebSocket }).start();
+  const refused = new Client({ url: socketUrl(cluster.front), token: "no token", WebSocket }).start();
   await assert.rejects(refused.live(), { reason: "unauthenticated", closeCode: 4200 });
 });
 
