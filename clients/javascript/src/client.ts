@@ -303,8 +303,8 @@ export class Client {
     if (this.#ended) return Promise.reject(this.#ended);
     if (!this.#pending.hasRoom()) return Promise.reject(new BusyError());
     const command = { name, fields: withClientId(name, { ...fields }) } as Command;
-    if (frameBytes(command.name, command.fields as never) > LIMITS.frameBytes) {
-      // The server would close the connection, and the retry would do it again.
+    if (frameBytes(command.name, { ...command.fields, retry: true } as never) > LIMITS.frameBytes) {
+      // The server would close the connection, for the first try or for the one that is marked as a retry.
       const message = `a frame holds at most ${LIMITS.frameBytes} bytes`;
       return Promise.reject(new RefusedError({ code: "too_large", message }));
     }

@@ -133,10 +133,16 @@ test("refusals reach who asked", async () => {
   const sent = client.send("c", "x");
   peer.refuse(await peer.hear("send"), "not_a_member");
   await assert.rejects(sent, (error: RefusedError) => error.code === "not_a_member");
-  await assert.rejects(
-    client.send("c", "x".repeat(70_000)),
-    (error: RefusedError) => error.code === "too_large",
-  );
+  const isTooLarge = (error: RefusedError) => error.code === "too_large";
+  await assert.rejects(client.send("c", "x".repeat(70_000)), isTooLarge);
+  await assert.rejects(client.send("c", "ö".repeat(32_760)), isTooLarge, "bytes count");
+  const send = { client_id: "i", conversation: "c", text: "" };
+  const room = 65_536 - JSON.stringify({ id: Number.MAX_SAFE_INTEGER, send }).length;
+  const retry = ',"retry":true'.length;
+  const tooLong = client.send("c", "x".repeat(room - retry + 1), { client_id: "i" });
+  await assert.rejects(tooLong, isTooLarge, "there must be room for `retry`");
+  client.send("c", "x".repeat(room - retry), { client_id: "i" }).catch(() => undefined);
+  await peer.hear("send");
 });
 
 test("close codes say when to come back", async () => {
