@@ -312,6 +312,29 @@ test("a tab that leads and is frozen loses the lead to one that somebody looks a
   await device.close();
 });
 
+test("without locks each tab has a connection, and still nothing is doubled", async () => {
+  const device = await Device.make("lockless");
+  await device.context.addInitScript(() => Object.defineProperty(navigator, "locks", { value: undefined }));
+  const first = await device.tab();
+  const second = await device.tab();
+  for (const tab of [first, second]) await tab.live();
+  assert.deepEqual([await first.leads(), await second.leads(), device.connections()], [true, true, 2]);
+  const said = Array.from({ length: 20 }, (_, index) => `text ${index + 1}`);
+  for (const [index, text] of said.entries()) await (index % 2 ? first : second).send(text);
+  for (const tab of [first, second]) {
+    await eventually(async () => (await tab.outbox()) === 0);
+    await eventually(async () => (await tab.told()).at(-1) === 21);
+    assert.deepEqual(await tab.texts(), said);
+    const told = (await tab.told()).filter((seq) => seq > 1);
+    assert.deepEqual(
+      told,
+      Array.from({ length: 20 }, (_, index) => index + 2),
+    );
+  }
+  assert.equal(device.log().length, 21);
+  await device.close();
+});
+
 test("the example of README.md for browsers", async () => {
   cluster.create("crew", ["bob", "ann"], "group", "Crew");
   cluster.append("crew", "bob", { message: { text: "welcome" } });
