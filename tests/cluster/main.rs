@@ -29,5 +29,6 @@ mod people;
 mod presence;
 mod raw;
 mod receipts;
+mod socketio;
 mod stage;
 mod talk;

@@ -7,11 +7,8 @@ use anyhow::{Context, Result, bail};
 use starling_cluster::{Cluster, ClusterConfig, Data, workspace_root};
 use tokio::process::Command;
 
-use crate::setup;
-
 /// Runs all of its tests; `node` is the binary of the cluster's nodes.
 pub(crate) async fn test(node: &Path) -> Result<()> {
-    setup::javascript::run()?;
     npm(&["ci"], None).await?;
     npm(&["test"], None).await?;
     let cluster = Cluster::start(ClusterConfig::temporary("javascript", node)).await?;

@@ -55,9 +55,7 @@ async fn main() -> ExitCode {
 
 async fn run(command: Command) -> Result<ExitCode> {
     match command {
-        Command::Setup => setup::run()
-            .and_then(|()| setup::schemathesis::run())
-            .map(|()| ExitCode::SUCCESS),
+        Command::Setup => setup::run_for_tests().map(|()| ExitCode::SUCCESS),
         Command::Cluster(args) => cluster::run(args).await,
         Command::Load(args) => load::run(args).await,
         Command::Bench(args) => bench::run(args).await,

@@ -17,8 +17,7 @@ pub(crate) async fn run() -> Result<()> {
     let mut steps = Steps { number: 0 };
     steps
         .step("the programs that the tests need", async || {
-            setup::run()?;
-            setup::schemathesis::run()
+            setup::run_for_tests()
         })
         .await?;
     steps

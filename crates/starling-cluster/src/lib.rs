@@ -12,6 +12,7 @@
 //! is still the same process (see [`ProcessIdentity`]); never to a name, never to a bare number.
 
 mod binary;
+mod clients;
 mod cluster;
 mod config;
 mod description;
@@ -38,6 +39,7 @@ pub use binary::{
     FAIL_POINTS, Profile, TEST_BINARY_VARIABLE, build_node, build_release, build_tests_and_node, cargo,
     node_with_fail_points,
 };
+pub use clients::{RunningScript, SocketIoClients};
 pub use cluster::{Cluster, Data};
 pub use config::{ClusterConfig, Env, Ports};
 pub use description::{Description, HaproxyDescription, MongoDescription, NodeDescription, RedisDescription};

@@ -15,6 +15,8 @@ pub(crate) fn node_env(record: &Record, mongo: &Mongo, index: usize, id: &str, p
         ("STARLING_TOKEN_SECRET", record.token_secret.clone()),
         // No limit: here one user is often a load generator.
         ("STARLING_SENDS_PER_SECOND", "0".to_owned()),
+        // As in development mode: clients of the seeds make their rooms by joining them.
+        ("STARLING_OPEN_ROOMS", "true".to_owned()),
         ("STARLING_TRUSTED_PROXIES", "127.0.0.1/32".to_owned()),
         ("STARLING_LOG_FORMAT", "text".to_owned()),
         ("NO_COLOR", "1".to_owned()),

@@ -1,5 +1,8 @@
 //! Who someone is: the port that the entrances (WebSocket, REST, Socket.IO) authenticate through.
 
+use std::future::pending;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use async_trait::async_trait;
 use starling_protocol::{Error, UserId};
 
@@ -16,6 +19,16 @@ pub struct Identity {
     pub expires_at: Option<i64>,
     /// The sign-in that it was made for; `None` for tokens of an outside issuer, and those of an operator.
     pub sign_in: Option<SignInId>,
+}
+
+/// Waits until a token that expires at this second of the Unix epoch has done so; for ever if it never does.
+pub async fn until_expired(expires_at: Option<i64>) {
+    let Some(expires_at) = expires_at else {
+        return pending().await;
+    };
+    let expires_at = Duration::from_secs(u64::try_from(expires_at).unwrap_or(0));
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    tokio::time::sleep(expires_at.saturating_sub(now)).await;
 }
 
 /// Checks tokens.

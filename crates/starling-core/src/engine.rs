@@ -18,7 +18,7 @@ use crate::node_message::NodeMessage;
 use crate::people::{self, People};
 use crate::ports::{BusEvent, Incarnation, Ports, SignInId, Unavailable};
 use crate::registration::Registration;
-use crate::session::{self, Session, execute};
+use crate::session::{self, Session, execute, open_room};
 use crate::shared::Shared;
 use crate::{Outbox, Settings, attempts, audit, presence, receipts, standing, typing};
 
@@ -144,6 +144,31 @@ impl Engine {
         execute(&self.shared, user, command).await
     }
 
+    /// Makes a room: an open conversation under an id that people have agreed upon, with the user as its first
+    /// member. What there is already stays as it is; the user then joins it as any other.
+    ///
+    /// # Errors
+    /// `unknown_conversation` for ids of the form that Starling itself gives; `unavailable`, `unknown`.
+    pub async fn open_room(&self, user: &UserId, id: ConversationId) -> Result<(), Error> {
+        if self.shared.is_draining() {
+            return Err(Error::new(
+                ErrorCode::Unavailable,
+                "the node is going away: ask another one",
+            ));
+        }
+        open_room(&self.shared, user, id).await
+    }
+
+    /// A conversation as one of its members sees it.
+    ///
+    /// # Errors
+    /// `unknown_conversation`, `not_a_member`, `unavailable`.
+    pub async fn summary(&self, user: &UserId, id: &ConversationId) -> Result<ConversationSummary, Error> {
+        let ports = &self.shared.ports;
+        let seen = standing::look(ports, id, user).await?;
+        standing::summary_of(ports, seen).await
+    }
+
     /// A conversation and its members, as one of them sees it.
     ///
     /// # Errors
@@ -153,10 +178,8 @@ impl Engine {
         user: &UserId,
         id: &ConversationId,
     ) -> Result<(ConversationSummary, Vec<Member>), Error> {
-        let ports = &self.shared.ports;
-        let seen = standing::look(ports, id, user).await?;
-        let summary = standing::summary_of(ports, seen).await?;
-        Ok((summary, standing::members(ports, id).await?))
+        let summary = self.summary(user, id).await?;
+        Ok((summary, standing::members(&self.shared.ports, id).await?))
     }
 
     /// A page of a conversation's messages, counted from the newest, as far as the user may see them.

@@ -1,5 +1,6 @@
 //! Frames that are shared by many sessions: encoded once per codec, on first use.
 
+use std::any::Any;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
@@ -14,6 +15,7 @@ pub struct SharedFrame {
     frame: ServerFrame,
     json: OnceLock<Bytes>,
     msgpack: OnceLock<Bytes>,
+    translation: OnceLock<Box<dyn Any + Send + Sync>>,
 }
 
 impl SharedFrame {
@@ -23,6 +25,7 @@ impl SharedFrame {
             frame,
             json: OnceLock::new(),
             msgpack: OnceLock::new(),
+            translation: OnceLock::new(),
         })
     }
 
@@ -89,6 +92,12 @@ impl SharedFrame {
             Encoded::Text(text) => Bytes::from(text),
             Encoded::Binary(bytes) => Bytes::from(bytes),
         })
+    }
+
+    /// What an entrance with a language of its own has made of the frame: made once, by whoever needs it first, and
+    /// shared as the bytes are. `None` if another entrance keeps something else there.
+    pub fn translation<T: Any + Send + Sync>(&self, make: impl FnOnce() -> T) -> Option<&T> {
+        self.translation.get_or_init(|| Box::new(make())).downcast_ref()
     }
 
     /// What it is counted as in a queue bounded in bytes: an estimate of its encoded size.

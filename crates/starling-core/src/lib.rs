@@ -33,12 +33,12 @@ mod time;
 mod typing;
 mod users;
 
-pub use auth::{Authenticator, Identity};
+pub use auth::{Authenticator, Identity, until_expired};
 #[cfg(feature = "failpoints")]
 pub use chance::{Seeded, seed_thread};
 pub use engine::{Engine, Health};
 pub use event::SharedFrame;
 pub use fail_points::{WINDOWS, defect, planted};
 pub use outbox::{Drained, Outbox};
-pub use session::Session;
+pub use session::{Session, SessionGuard};
 pub use settings::Settings;

@@ -294,6 +294,11 @@ pub(crate) fn is_direct(id: &ConversationId) -> bool {
     id.as_str().starts_with("d-")
 }
 
+/// Whether an id has the form of those that Starling gives by itself: a letter for the kind, a dash, and the rest.
+pub(crate) fn is_derived(id: &ConversationId) -> bool {
+    matches!(id.as_str().as_bytes(), [kind, b'-', ..] if kind.is_ascii_lowercase())
+}
+
 /// The id of the conversation that a creator's request made, however often it is sent.
 pub(crate) fn group_id(creator: &UserId, client_id: &str) -> ConversationId {
     derived_id("g", creator.as_str(), client_id)

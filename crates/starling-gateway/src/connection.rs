@@ -3,17 +3,16 @@
 use std::convert::Infallible;
 use std::future::pending;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::extract::ws::WebSocket;
 use futures::StreamExt;
 use starling_core::people::Watch;
-use starling_core::{Identity, Outbox, Session, SharedFrame};
+use starling_core::{Identity, Outbox, Session, SessionGuard, SharedFrame, until_expired};
 use starling_protocol::{CloseCode, Codec, ErrorCode, Ready, Reply};
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 use crate::Gateway;
-use crate::closing::{End, Fault, SessionGuard};
+use crate::closing::{End, Fault};
 use crate::first_frame::{self, Refused};
 use crate::reader::Reader;
 use crate::telemetry::Outcome;
@@ -155,12 +154,8 @@ async fn live(
 
 /// Closes the outbox when the token expires.
 async fn expire(expires_at: Option<i64>, outbox: &Outbox) -> Infallible {
-    if let Some(expires_at) = expires_at {
-        let expires_at = Duration::from_secs(u64::try_from(expires_at).unwrap_or(0));
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        tokio::time::sleep(expires_at.saturating_sub(now)).await;
-        outbox.close(CloseCode::TokenExpired);
-    }
+    until_expired(expires_at).await;
+    outbox.close(CloseCode::TokenExpired);
     pending().await
 }
 

@@ -11,7 +11,8 @@ use data_encoding::HEXLOWER;
 use starling_core::people::SignInGuard;
 use starling_core::{Authenticator, Engine};
 use starling_gateway::{Gateway, GatewaySettings};
-use starling_rest::{Departure, Rest, RestSettings};
+use starling_rest::{CorsOrigin, Departure, Rest, RestSettings};
+use starling_socketio::{Identification, Origins, Rooms, SocketIo, SocketIoSettings};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
@@ -138,11 +139,36 @@ fn application(
         trusted_proxies: settings.trusted_proxies.clone(),
         ..GatewaySettings::default()
     };
-    let gateway = Gateway::new(Arc::clone(engine), authority, gateway);
-    (
-        starling_rest::router(rest).merge(starling_gateway::router(gateway)),
-        departure,
-    )
+    let gateway = Gateway::new(Arc::clone(engine), Arc::clone(&authority), gateway);
+    let socketio = SocketIo::new(Arc::clone(engine), authority, socketio(settings));
+    let routes = starling_rest::router(rest)
+        .merge(starling_gateway::router(gateway))
+        .merge(starling_socketio::router(socketio));
+    (routes, departure)
+}
+
+fn socketio(settings: &Settings) -> SocketIoSettings {
+    SocketIoSettings {
+        connect_timeout: settings.auth_timeout,
+        heartbeat: settings.heartbeat,
+        outbox_bytes: settings.outbox_bytes,
+        origins: match &settings.cors_origin {
+            CorsOrigin::Same => Origins::Same,
+            CorsOrigin::List(origins) => Origins::List(origins.clone()),
+            CorsOrigin::Any => Origins::Any,
+        },
+        identification: if settings.development {
+            Identification::BareUserId
+        } else {
+            Identification::Token
+        },
+        rooms: if settings.open_rooms {
+            Rooms::MadeOnJoin
+        } else {
+            Rooms::MustExist
+        },
+        ..SocketIoSettings::default()
+    }
 }
 
 /// The cluster's own secret: what tokens of sessions are signed with, and other keys are derived from.

@@ -19,7 +19,7 @@ const CHROMIUM: [&str; 3] = [
 const CHROMIUM_VARIABLE: &str = "STARLING_CHROMIUM";
 
 /// Finds them, or installs those that are missing.
-pub(crate) fn run() -> Result<()> {
+pub(super) fn run() -> Result<()> {
     let missing = missing();
     if missing.is_empty() {
         return Ok(());

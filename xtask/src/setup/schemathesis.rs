@@ -17,7 +17,7 @@ const REQUIREMENTS: &str = include_str!("schemathesis.txt");
 const INSTALLED: &str = "installed.txt";
 
 /// Sees to it that the environment is there.
-pub(crate) fn run() -> Result<()> {
+pub(super) fn run() -> Result<()> {
     let _lock = lock()?;
     let home = schemathesis_dir();
     if !is_installed(&home) {

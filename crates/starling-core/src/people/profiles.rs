@@ -57,6 +57,18 @@ impl People {
         Ok(seen(profile, relation.contact, shows_phone))
     }
 
+    /// What these users are called, as far as that is known.
+    ///
+    /// # Errors
+    /// `unavailable`.
+    pub async fn names(&self, users: &[UserId]) -> Result<HashMap<UserId, String>, Error> {
+        let profiles = self.profiles_of(users).await?;
+        let names = profiles
+            .into_iter()
+            .filter_map(|(user, profile)| Some((user, profile.name?)));
+        Ok(names.collect())
+    }
+
     pub(super) async fn profile_of(&self, user: &UserId) -> Result<Option<Profile>, Error> {
         let accounts = &self.shared.ports.people.accounts;
         let mut profiles = accounts.profiles(std::slice::from_ref(user)).await?;

@@ -129,7 +129,7 @@ pub(super) fn operation(
     }
 }
 
-fn fresh_client_id() -> ClientId {
+pub(super) fn fresh_client_id() -> ClientId {
     match ClientId::new(chance::fresh_name()) {
         Ok(id) => id,
         Err(_) => unreachable!("a UUID is a valid client id"),

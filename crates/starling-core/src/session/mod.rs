@@ -1,9 +1,11 @@
 //! Sessions: one connection of one user on this node.
 
 mod commands;
+mod guard;
 mod history;
 mod moderation;
 mod receipts;
+mod rooms;
 mod signals;
 mod stats;
 mod stream;
@@ -30,7 +32,9 @@ use crate::time::jittered;
 use crate::{Outbox, SharedFrame};
 
 pub(crate) use commands::{execute, reply_of, submit};
+pub use guard::SessionGuard;
 pub(crate) use history::messages;
+pub(crate) use rooms::open as open_room;
 pub(crate) use stream::welcome;
 
 /// Between two attempts to take a connection out of the session map, at first and at most.

@@ -96,6 +96,12 @@ pub(crate) const KEYS: &[Key] = &[
     bare("outbox_bytes", "1048576"),
     bare("heartbeat_seconds", "25"),
     bare("auth_timeout_seconds", "10"),
+    Key {
+        name: "open_rooms",
+        default: None,
+        kind: Kind::Bare,
+        shown: Shown::Whole,
+    },
     text("trusted_proxies", None),
     text("cors_origin", None),
     text("log", Some("info")),

@@ -54,6 +54,8 @@ pub(crate) struct Settings {
     pub(crate) outbox_bytes: usize,
     pub(crate) heartbeat: Duration,
     pub(crate) auth_timeout: Duration,
+    /// Whether joining a room by Socket.IO makes it where there is none.
+    pub(crate) open_rooms: bool,
     pub(crate) trusted_proxies: Vec<IpNet>,
     pub(crate) cors_origin: CorsOrigin,
     pub(crate) log: String,
@@ -120,6 +122,7 @@ fn effective(inputs: &Inputs, problems: &mut Problems) -> Layered {
         });
     };
     by_default("drain_delay_seconds", if development { "0" } else { "2" });
+    by_default("open_rooms", if development { "true" } else { "false" });
     by_default("node_id", &host_name());
     by_default("code_sender", if development { "log" } else { "none" });
     layered
@@ -172,6 +175,7 @@ impl Reader<'_> {
         let outbox_bytes = self.parse("outbox_bytes", parse::within(64 << 10, 1 << 30));
         let heartbeat = self.parse("heartbeat_seconds", parse::seconds(0.1, 3_600.0));
         let auth_timeout = self.parse("auth_timeout_seconds", parse::seconds(0.1, 3_600.0));
+        let open_rooms = self.parse("open_rooms", parse::flag);
         let trusted_proxies = self.optional("trusted_proxies", parse::networks);
         let cors_origin = self.optional("cors_origin", parse::cors_origin);
         let log = self.parse("log", parse::log_filter);
@@ -206,6 +210,7 @@ impl Reader<'_> {
             outbox_bytes: usize::try_from(outbox_bytes?).ok()?,
             heartbeat: heartbeat?,
             auth_timeout: auth_timeout?,
+            open_rooms: open_rooms?,
             trusted_proxies: trusted_proxies.unwrap_or_default(),
             cors_origin: cors_origin.unwrap_or_default(),
             log: log?,

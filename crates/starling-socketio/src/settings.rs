@@ -1,0 +1,77 @@
+//! What an operator may change about Socket.IO, with the documented defaults.
+
+use std::time::Duration;
+
+/// The settings.
+#[derive(Debug, Clone)]
+pub struct SocketIoSettings {
+    /// How long a connection may take to be let into a namespace.
+    pub connect_timeout: Duration,
+    /// Connections of this node that may be in no namespace at the same time.
+    pub max_pending: usize,
+    /// How often a client is pinged.
+    pub heartbeat: Duration,
+    /// How long it may take to answer.
+    pub heartbeat_timeout: Duration,
+    /// How long a frame may wait for room in front of a client that does not read.
+    pub write_timeout: Duration,
+    /// Bytes that are queued for a client before it counts as too slow.
+    pub outbox_bytes: usize,
+    /// Bytes that a client may send ahead of what is carried out.
+    pub inbox_bytes: usize,
+    /// Which web pages may poll from another origin.
+    pub origins: Origins,
+    /// What a client must show.
+    pub identification: Identification,
+    /// What joining a room means that there is not.
+    pub rooms: Rooms,
+}
+
+/// Web pages of which origins may use HTTP long polling. (WebSockets know no such rule.)
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Origins {
+    /// Only those that this very host serves.
+    #[default]
+    Same,
+    /// Those of these origins.
+    List(Vec<String>),
+    /// All.
+    Any,
+}
+
+/// What a client must show to be believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Identification {
+    /// A token.
+    #[default]
+    Token,
+    /// A token, or, where it has none, whatever user id it gives. For development only.
+    BareUserId,
+}
+
+/// What joining a room means that there is not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Rooms {
+    /// An error.
+    #[default]
+    MustExist,
+    /// It is made, open to everyone.
+    MadeOnJoin,
+}
+
+impl Default for SocketIoSettings {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(10),
+            max_pending: 1_000,
+            heartbeat: Duration::from_secs(25),
+            heartbeat_timeout: Duration::from_secs(20),
+            write_timeout: Duration::from_secs(10),
+            outbox_bytes: 1 << 20,
+            inbox_bytes: 1 << 20,
+            origins: Origins::default(),
+            identification: Identification::default(),
+            rooms: Rooms::default(),
+        }
+    }
+}
