@@ -5,7 +5,7 @@ use crate::limits::{
     MAX_INVITE_TOKEN_BYTES, MAX_LIST_LIMIT, MAX_MEMBERS_PER_COMMAND, MAX_NAME_CHARS, MAX_PRESENCE_TEXT_CHARS,
     MAX_PRESENCES, MAX_RECEIPTS_LIMIT, MAX_SANCTIONS_LIMIT, MAX_STATS_DAYS, MAX_TEXT_CHARS, MAX_TOKEN_BYTES,
 };
-use crate::{Command, Error, ErrorCode, Update};
+use crate::{Command, Error, ErrorCode, Seq, Update};
 
 impl Command {
     /// Checks every field against [`crate::limits`]. What depends on state is the engine's to check.
@@ -37,8 +37,15 @@ impl Command {
             }
             Self::Add(add) => within("users", "users", add.users.len(), 1, MAX_MEMBERS_PER_COMMAND),
             Self::Send(send) => visible("text", &send.text, MAX_TEXT_CHARS),
-            Self::Edit(edit) => visible("text", &edit.text, MAX_TEXT_CHARS),
-            Self::React(react) => emoji(&react.emoji),
+            Self::Edit(edit) => {
+                place(edit.seq)?;
+                visible("text", &edit.text, MAX_TEXT_CHARS)
+            }
+            Self::Delete(delete) => place(delete.seq),
+            Self::React(react) => {
+                place(react.seq)?;
+                emoji(&react.emoji)
+            }
             Self::History(history) => {
                 let cursors = [history.before, history.after, history.around];
                 if cursors.iter().flatten().count() > 1 {
@@ -61,9 +68,7 @@ impl Command {
             },
             Self::List(list) => page(list.limit, MAX_LIST_LIMIT),
             Self::Receipts(receipts) => page(receipts.limit, MAX_RECEIPTS_LIMIT),
-            Self::Status(status) if status.seq == 0 => {
-                Err(Error::new(ErrorCode::Invalid, "`seq` must be 1 at least"))
-            }
+            Self::Status(status) => place(status.seq),
             Self::Presence(presence) => match &presence.text {
                 Some(text) if text.chars().any(char::is_control) => Err(Error::new(
                     ErrorCode::Invalid,
@@ -94,9 +99,7 @@ impl Command {
             | Self::Remove(_)
             | Self::Delivered(_)
             | Self::Read(_)
-            | Self::Status(_)
             | Self::Typing(_)
-            | Self::Delete(_)
             | Self::Hide(_)
             | Self::Dissolve(_)
             | Self::Role(_)
@@ -157,6 +160,14 @@ pub(crate) fn within(field: &str, unit: &str, found: usize, min: usize, max: usi
         ErrorCode::Invalid,
         format!("`{field}` must hold {min} to {max} {unit}, not {found}"),
     ))
+}
+
+/// A place in a log.
+fn place(seq: Seq) -> Result<(), Error> {
+    if seq == 0 {
+        return Err(Error::new(ErrorCode::Invalid, "`seq` must be 1 at least"));
+    }
+    Ok(())
 }
 
 pub(crate) fn visible(field: &str, text: &str, max: usize) -> Result<(), Error> {
