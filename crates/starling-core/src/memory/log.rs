@@ -110,6 +110,7 @@ impl EntryLog for MemoryStore {
         before: Seq,
         limit: usize,
     ) -> Result<Vec<Arc<Entry>>, Unavailable> {
+        self.count_read_back();
         self.reading(|data| {
             let mut page: Vec<_> = data.between(conversation, 0, before).rev().take(limit).collect();
             page.reverse();

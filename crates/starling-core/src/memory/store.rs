@@ -42,8 +42,8 @@ pub struct StoreCounts {
     pub rolled_back: usize,
     /// Insert commands that were stopped by a collision.
     pub duplicates: usize,
-    /// Reads of the log and the directory.
-    pub reads: usize,
+    /// Pages of the log that were read from their end.
+    pub read_backs: usize,
 }
 
 impl Default for MemoryStore {
@@ -179,6 +179,10 @@ impl MemoryStore {
         self.replicas.lock().counts
     }
 
+    pub(super) fn count_read_back(&self) {
+        self.replicas.lock().counts.read_backs += 1;
+    }
+
     fn inspect<T>(&self, read: impl FnOnce(&Data) -> T) -> T {
         read(self.replicas.lock().majority())
     }
@@ -193,7 +197,6 @@ impl MemoryStore {
             .link
             .call(|_| {
                 let mut replicas = self.replicas.lock();
-                replicas.counts.reads += 1;
                 read(replicas.majority())
             })
             .await?;

@@ -202,11 +202,11 @@ async fn no_page_of_a_removed_member_goes_past_the_removal() {
     assert_eq!(eve.code, ErrorCode::NotAMember);
 }
 
-/// How many reads of the store a newest page takes.
+/// How many reads of the log a newest page takes.
 async fn reads(cluster: &Cluster, client: &Client, id: &ConversationId) -> usize {
-    let before = cluster.store.counts().reads;
+    let before = cluster.store.counts().read_backs;
     newest(client, id, 5).await;
-    cluster.store.counts().reads - before
+    cluster.store.counts().read_backs - before
 }
 
 #[tokio::test(start_paused = true)]
@@ -337,15 +337,15 @@ async fn a_page_from_what_is_kept_is_the_page_of_the_log() {
                 tokio::time::sleep(ms(rng.random_range(0..400))).await;
             }
             let limit = rng.random_range(1..30);
-            let start = cluster.store.counts().reads;
+            let start = cluster.store.counts().read_backs;
             let page = newest(client, &id, limit).await;
-            let middle = cluster.store.counts().reads;
+            let middle = cluster.store.counts().read_backs;
             let from_log = History {
                 before: Some(Seq::MAX),
                 ..History::newest(id.clone())
             };
             self::page(client, from_log).await.unwrap();
-            hits += usize::from(middle - start < cluster.store.counts().reads - middle);
+            hits += usize::from(middle - start < cluster.store.counts().read_backs - middle);
             let log = cluster.log(&id);
             let skipped = log.len().saturating_sub(limit as usize);
             let expected: Vec<_> = log[skipped..].iter().map(|entry| Entry::clone(entry)).collect();
