@@ -5,13 +5,14 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use futures::{SinkExt, StreamExt};
 use tokio::net::{TcpSocket, TcpStream, lookup_host};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
 
 const PATIENCE: Duration = Duration::from_secs(15);
+const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(200);
 /// As little as the kernel will give.
 const SLOW_BUFFER: u32 = 4 * 1024;
 
@@ -27,14 +28,15 @@ pub(crate) enum Ended {
 }
 
 impl Raw {
-    /// Connects, and waits until the node is ready for it.
+    /// Connects, and waits until the node is ready for it. Tries again for a while, as clients do: another fault may be
+    /// striking at the same time, and the front have nobody to send it to.
     pub(crate) async fn connect(url: &str, token: &str) -> Result<Self> {
-        timeout(PATIENCE, open(url, token, None)).await?
+        persistently(url, token, None).await
     }
 
     /// The same, with little room for what it does not read.
     pub(crate) async fn connect_slow(url: &str, token: &str) -> Result<Self> {
-        timeout(PATIENCE, open(url, token, Some(SLOW_BUFFER))).await?
+        persistently(url, token, Some(SLOW_BUFFER)).await
     }
 
     pub(crate) async fn send(&mut self, message: Message) -> Result<(), Error> {
@@ -53,6 +55,23 @@ impl Raw {
             }
         };
         timeout(PATIENCE, end).await.context("the node did not close")
+    }
+}
+
+async fn persistently(url: &str, token: &str, receive_buffer: Option<u32>) -> Result<Raw> {
+    let mut why = None;
+    let attempts = async {
+        loop {
+            match open(url, token, receive_buffer).await {
+                Ok(raw) => return raw,
+                Err(error) => why = Some(error),
+            }
+            sleep(BETWEEN_ATTEMPTS).await;
+        }
+    };
+    match timeout(PATIENCE, attempts).await {
+        Ok(raw) => Ok(raw),
+        Err(late) => Err(why.unwrap_or_else(|| late.into())),
     }
 }
 
