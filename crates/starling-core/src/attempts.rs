@@ -4,7 +4,8 @@
 //! where a node knows that it follows the conversation. So 1, 5 and 15 seconds after a message is stored its node
 //! looks which members have not marked it delivered, and tells the nodes where those are connected how far the log
 //! reaches: each compares, and fills up. Whatever is handed over goes through the stream, so nobody gets it twice (I4).
-//! Then it waits in the offline queue. There is no work for conversations with very many members, and for any other
+//! Then it waits in the offline queue. Of several nodes that store, the one that stored last looks first: its look reaches
+//! as far as theirs. There is no work for conversations with very many members, and for any other
 //! one look each second at most, however much is said in it.
 
 use std::collections::BTreeMap;

@@ -4,7 +4,9 @@ use std::future::pending;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
-use starling_protocol::{Error, UserId};
+use starling_protocol::limits::MAX_TOKEN_BYTES;
+use starling_protocol::{Error, ErrorCode, UserId};
+use tokio::time::timeout;
 
 use crate::ports::SignInId;
 
@@ -29,6 +31,24 @@ pub async fn until_expired(expires_at: Option<i64>) {
     let expires_at = Duration::from_secs(u64::try_from(expires_at).unwrap_or(0));
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     tokio::time::sleep(expires_at.saturating_sub(now)).await;
+}
+
+/// Asks `auth`, in bounded time, about a token of bounded length.
+///
+/// # Errors
+/// `unauthenticated`, as [`Authenticator::authenticate`] and for a token that is empty or too long; `unavailable` if it
+/// could not be checked within `limit`.
+pub async fn authenticate_within(
+    auth: &dyn Authenticator,
+    token: &str,
+    limit: Duration,
+) -> Result<Identity, Error> {
+    if token.is_empty() || token.len() > MAX_TOKEN_BYTES {
+        let message = format!("a token has 1 to {MAX_TOKEN_BYTES} bytes");
+        return Err(Error::new(ErrorCode::Unauthenticated, message));
+    }
+    let late = |_| Error::new(ErrorCode::Unavailable, "the token could not be checked in time");
+    timeout(limit, auth.authenticate(token)).await.map_err(late)?
 }
 
 /// Checks tokens.

@@ -33,7 +33,7 @@ mod time;
 mod typing;
 mod users;
 
-pub use auth::{Authenticator, Identity, until_expired};
+pub use auth::{Authenticator, Identity, authenticate_within, until_expired};
 #[cfg(feature = "failpoints")]
 pub use chance::{Seeded, seed_thread};
 pub use engine::{Engine, Health};

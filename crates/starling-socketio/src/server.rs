@@ -3,9 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use starling_core::{Authenticator, Engine, Identity};
-use starling_protocol::limits::MAX_TOKEN_BYTES;
-use starling_protocol::{Error, ErrorCode};
+use starling_core::{Authenticator, Engine, Identity, authenticate_within};
+use starling_protocol::Error;
 use tokio::sync::Semaphore;
 
 use crate::SocketIoSettings;
@@ -70,18 +69,7 @@ impl SocketIo {
 
     /// Asks the authenticator, in bounded time.
     pub(crate) async fn authenticate(&self, token: &str) -> Result<Identity, Error> {
-        if token.is_empty() || token.len() > MAX_TOKEN_BYTES {
-            let message = format!("a token has 1 to {MAX_TOKEN_BYTES} bytes");
-            return Err(Error::new(ErrorCode::Unauthenticated, message));
-        }
-        let limit = self.0.settings.connect_timeout;
-        match tokio::time::timeout(limit, self.0.auth.authenticate(token)).await {
-            Ok(outcome) => outcome,
-            Err(_) => Err(Error::new(
-                ErrorCode::Unavailable,
-                "the token could not be checked in time",
-            )),
-        }
+        authenticate_within(&*self.0.auth, token, self.0.settings.connect_timeout).await
     }
 }
 
