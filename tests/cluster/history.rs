@@ -31,15 +31,6 @@ async fn pages(client: &Client, id: &ConversationId) -> [Vec<Entry>; 2] {
     [page(client, newest).await, page(client, stored).await]
 }
 
-async fn metric(stage: &Stage, node: usize, name: &str) -> u64 {
-    let url = format!("{}/metrics", stage.node(node).url());
-    let text = reqwest::get(url).await.unwrap().text().await.unwrap();
-    let values = text
-        .lines()
-        .filter_map(|line| line.strip_prefix(name)?.trim().parse::<u64>().ok());
-    values.sum()
-}
-
 #[tokio::test]
 async fn the_newest_page_is_that_of_the_log_whatever_redis_does() {
     let stage = Stage::start("recent").await;
@@ -61,7 +52,7 @@ async fn the_newest_page_is_that_of_the_log_whatever_redis_does() {
     let hits = "starling_recent_pages_total{result=\"hit\"}";
     eventually("a page comes from Redis", SOON, async || {
         check("at rest").await;
-        (metric(&stage, 1, hits).await > 0).then_some(())
+        (stage.metric(1, hits).await > 0).then_some(())
     })
     .await;
 

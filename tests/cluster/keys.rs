@@ -73,6 +73,9 @@ async fn the_documented_keys_are_there_while_people_talk() {
         "code:",
         "quota:",
         "recent:",
+        "polls:",
+        "events:",
+        "taken:",
     ] {
         assert!(
             documented.contains(&format!("`{name}{{")),

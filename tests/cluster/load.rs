@@ -43,6 +43,11 @@ impl Load {
         Self { groups }
     }
 
+    /// The conversations that it goes on in.
+    pub(crate) fn conversations(&self) -> impl Iterator<Item = &ConversationId> {
+        self.groups.iter().map(|group| &group.id)
+    }
+
     /// Sends `rate` messages a second, of all users in turn, for `time`, while `meanwhile` goes on; then waits
     /// for all answers and checks.
     pub(crate) async fn run(

@@ -12,13 +12,17 @@
     reason = "what a fault run went through is of interest, not only that it passed"
 )]
 
+mod attempts;
+mod auth_service;
 mod bad_input;
 mod chaos;
 mod cluster_redis;
 mod described;
 mod drain;
+mod events;
 mod faults;
 mod history;
+mod http_service;
 mod idempotency;
 mod keys;
 mod limits;
@@ -29,6 +33,10 @@ mod people;
 mod presence;
 mod raw;
 mod receipts;
+mod secrets;
 mod socketio;
 mod stage;
+mod standalone;
+mod statistics;
 mod talk;
+mod webhook;

@@ -47,11 +47,8 @@ async fn a_club_is_governed_across_nodes() {
         stage.client_at(2, "eve").await,
     );
     let create = starling_protocol::Create {
-        kind: Kind::Club,
-        members: vec![user("bob")],
         name: Some("Tea".into()),
-        open: None,
-        client_id: None,
+        ..starling_protocol::Create::of(Kind::Club, vec![user("bob")])
     };
     let id = ann.create(create).await.unwrap().id;
     refused(eve.join(&id).await, ErrorCode::NotOpen);

@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use starling_client::{Client, Error};
 use starling_cluster::ClusterConfig;
+use starling_protocol::{AddContact, ListPeople, ProfileChange, UserId};
 use tokio::time::{Instant, timeout};
 
 use crate::raw::{Raw, Received};
@@ -288,4 +290,75 @@ async fn people_get_to_know_each_other_and_may_close_the_door() {
         (says(0, number).await == 201).then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_connection_does_for_people_what_the_http_api_does() {
+    let stage = Stage::start_with("people-native", in_development).await;
+    let ann = Person::sign_in(&stage, "+4915123456789", (0, 1)).await;
+    let tablet = Person::sign_in(&stage, "+4915123456789", (1, 2)).await;
+    let bob = Person::sign_in(&stage, "+4915123456780", (2, 0)).await;
+    let client = async |person: &Person<'_>, node: usize| {
+        let client = Client::builder([stage.node(node).ws_url()])
+            .token(person.token())
+            .discard_events()
+            .connect()
+            .await
+            .unwrap();
+        client.live().await.unwrap();
+        client
+    };
+    let (on_phone, on_tablet) = (client(&ann, 0).await, client(&tablet, 1).await);
+    let on_bobs = client(&bob, 2).await;
+    let bobs_id = UserId::new(bob.id()).unwrap();
+
+    let change = ProfileChange {
+        name: Some("Ann".into()),
+        ..ProfileChange::default()
+    };
+    on_phone.profile(change).await.unwrap();
+    let (_, me) = tablet.call(2, "GET", "/v1/me", None).await;
+    assert_eq!(me["name"], "Ann");
+    let by_phone = AddContact {
+        phone: Some("+49 1512 3456780".into()),
+        user: None,
+    };
+    assert_eq!(on_phone.add_contact(by_phone).await.unwrap().user.id, bobs_id);
+    let contacts = on_bobs.contacts(ListPeople::default()).await.unwrap().contacts;
+    assert_eq!(contacts[0].user.name.as_deref(), Some("Ann"), "both ways");
+    let (_, page) = ann.call(1, "GET", "/v1/contacts", None).await;
+    assert_eq!(page["contacts"][0]["user"]["id"], bob.id());
+    on_tablet.block(bobs_id.clone()).await.unwrap();
+    assert_eq!(
+        on_phone.blocked(ListPeople::default()).await.unwrap().users,
+        std::slice::from_ref(&bobs_id)
+    );
+    assert!(
+        on_bobs
+            .contacts(ListPeople::default())
+            .await
+            .unwrap()
+            .contacts
+            .is_empty()
+    );
+    on_phone.unblock(bobs_id).await.unwrap();
+
+    let listed = on_tablet.sessions().await.unwrap();
+    let current: Vec<_> = listed.iter().filter(|session| session.current).collect();
+    assert_eq!((listed.len(), current.len()), (2, 1));
+    assert_eq!(Value::from(current[0].id.as_str()), tablet.tokens["session"]);
+    on_tablet
+        .end_session(ann.tokens["session"].as_str().unwrap().to_owned())
+        .await
+        .unwrap();
+    eventually("the phone is signed out", SOON, async || {
+        matches!(on_phone.ping().await, Err(Error::Ended { code: 4204, .. })).then_some(())
+    })
+    .await;
+    assert!(matches!(
+        on_tablet.sign_out(true).await,
+        Err(Error::Ended { code: 4204, .. })
+    ));
+    tablet.is_refused_everywhere().await;
+    on_bobs.ping().await.unwrap();
 }

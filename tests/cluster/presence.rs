@@ -6,7 +6,7 @@ use starling_client::{Client, Event};
 use starling_protocol::{Availability, Presence, PresenceState, SetPresence, UserId};
 use tokio::time::{Instant, timeout};
 
-use crate::stage::{Stage, user};
+use crate::stage::{Stage, eventually, user};
 
 const SOON: Duration = Duration::from_secs(30);
 /// The liveness of a node, and a little.
@@ -46,6 +46,11 @@ async fn people_come_type_and_go_on_different_nodes() {
     let (ann, bob) = (user("ann"), user("bob"));
     let first = stage.client_at(0, "ann").await;
     let id = first.create_direct(bob.clone()).await.unwrap().id;
+    // Who does not follow the conversation yet is told of nobody in it: she asks, or hears of the next change.
+    next(&first, SOON, |event| {
+        matches!(event, Event::Entry(entry) if entry.conversation == id).then_some(())
+    })
+    .await;
     let phone = stage.client_at(1, "bob").await;
     told(&first, &bob, PresenceState::Online, SOON).await;
 
@@ -87,4 +92,56 @@ async fn people_come_type_and_go_on_different_nodes() {
     let gone = told(&phone, &ann, PresenceState::Offline, LIVENESS).await;
     println!("told of after {:?}", killed.elapsed());
     assert!(gone.last_seen.is_some());
+}
+
+#[tokio::test]
+async fn a_redis_that_has_lost_all_is_told_again_who_is_there() {
+    let stage = Stage::start("presence-flush").await;
+    let bob = user("bob");
+    let ann = stage.client_at(0, "ann").await;
+    ann.create_direct(bob.clone()).await.unwrap();
+    let phone = stage.client_at(1, "bob").await;
+    let away = SetPresence {
+        state: Some(Availability::Away),
+        text: Some("at sea".into()),
+    };
+    phone.set_presence(away).await.unwrap();
+    let seen = async |client: &Client| {
+        let found = client.presences(vec![bob.clone()]).await.unwrap();
+        found.into_iter().next().unwrap()
+    };
+    let sees = async |client: &Client, what: &str, within: Duration, state: PresenceState| {
+        eventually(what, within, async || {
+            Some(seen(client).await).filter(|presence| presence.state == state)
+        })
+        .await
+    };
+    sees(&ann, "he is away", SOON, PresenceState::Away).await;
+    // Also nodes that hear of it late, and one that is asked for the first time.
+    for round in 0..2 {
+        stage.redis().flush_all().await.unwrap();
+        let presence = sees(&ann, "he is away again", SOON, PresenceState::Away).await;
+        assert_eq!(presence.text.as_deref(), Some("at sea"), "{round}");
+    }
+    let late = stage.client_at(2, "ann").await;
+    sees(&late, "he is away, for who comes now", SOON, PresenceState::Away).await;
+
+    // It is known again who is connected to which node: the death of his is noticed.
+    stage.node(1).kill9().await.unwrap();
+    for client in [&ann, &late] {
+        let gone = sees(
+            client,
+            "he is gone with his node",
+            LIVENESS + SOON,
+            PresenceState::Offline,
+        )
+        .await;
+        assert_eq!(gone.text.as_deref(), Some("at sea"));
+    }
+    let buried = eventually(
+        "it is known when he was last there",
+        LIVENESS + SOON,
+        async || seen(&ann).await.last_seen,
+    );
+    assert!(buried.await > 0);
 }

@@ -81,6 +81,24 @@ impl Stage {
             .unwrap()
     }
 
+    /// What a node counts under a name with its labels; 0 where it has counted nothing.
+    pub(crate) async fn metric(&self, node: usize, name: &str) -> u64 {
+        let url = format!("{}/metrics", self.node(node).url());
+        let text = reqwest::get(url).await.unwrap().text().await.unwrap();
+        let values = text
+            .lines()
+            .filter_map(|line| line.strip_prefix(name)?.trim().parse::<u64>().ok());
+        values.sum()
+    }
+
+    /// Takes the end of a log out of MongoDB, as if it had never got there.
+    pub(crate) async fn forget_entries_after(&self, id: &ConversationId, seq: u32) {
+        let client = mongodb::Client::with_uri_str(self.mongo().url()).await.unwrap();
+        let entries = client.database("starling").collection::<Document>("entries");
+        let filter = doc! { "conversation": id.as_str(), "seq": { "$gt": seq } };
+        entries.delete_many(filter).await.unwrap();
+    }
+
     /// How many entries MongoDB holds of all conversations.
     pub(crate) async fn count_stored(&self) -> u64 {
         let client = mongodb::Client::with_uri_str(self.mongo().url()).await.unwrap();

@@ -70,11 +70,9 @@ async fn members_come_and_go_while_they_are_connected_elsewhere() {
     let stage = Stage::start("members").await;
     let (ann, bob) = (stage.client_at(0, "ann").await, stage.client_at(1, "bob").await);
     let create = Create {
-        kind: Kind::Group,
-        members: vec![],
         name: Some("club".into()),
         open: Some(true),
-        client_id: None,
+        ..Create::of(Kind::Group, vec![])
     };
     let id = ann.create(create).await.unwrap().id;
     ann.send(&id, "before").await.unwrap();

@@ -87,6 +87,15 @@ export function hasFields(value, fields) {
   }
 }
 
+// Looks again until it is so.
+export async function eventually(check, within = 10_000) {
+  const began = Date.now();
+  while (!(await check())) {
+    assert.ok(Date.now() - began < within, "it did not come about");
+    await sleep(50);
+  }
+}
+
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 export function done(...clients) {

@@ -1,5 +1,6 @@
-"""Python's client: both dialects, handlers with exactly the documented arguments."""
+"""Python's client: all dialects, handlers with exactly the documented arguments."""
 
+import json
 import os
 import sys
 import threading
@@ -10,22 +11,33 @@ URL = os.environ["URL"]
 TRANSPORTS = {"websocket": ["websocket"], "polling": ["polling"], "upgrade": ["polling", "websocket"]}
 TRANSPORT = TRANSPORTS[os.environ.get("TRANSPORT", "websocket")]
 ROOM = os.environ.get("ROOM", "python")
+TOKENS = json.loads(os.environ.get("TOKENS", "{}"))
 
 
 refusals = []
 
 
+EVENTS = ["connected", "joined_room", "new_message", "message_sent", "user_typing", "user_joined", "user_left",
+          "message_history", "room_users", "messages", "error", "message-received", "message-edited",
+          "message-deleted", "user-typing", "user-joined", "user-left", "message_updated", "conversation_updated"]
+
+
 class Client:
-    def __init__(self, user):
+    def __init__(self, user, namespace="/"):
         self.told = {}
         self.changed = threading.Condition()
+        self.namespace = namespace
         self.socket = socketio.Client()
-        for event in ["connected", "joined_room", "new_message", "message_sent", "user_typing", "user_joined",
-                      "user_left", "message_history", "room_users", "messages", "error"]:
+        for event in EVENTS:
             # One argument and no more: a handler that is given another raises, and the test fails below.
-            self.socket.on(event, lambda data, event=event: self.hear(event, data))
-        self.socket.on("connect_error", lambda data: refusals.append(data["message"]))
-        self.socket.connect(URL, auth={"token": user}, transports=TRANSPORT)
+            self.socket.on(event, lambda data, event=event: self.hear(event, data), namespace=namespace)
+        self.socket.on("connect_error", lambda data: refusals.append(data["message"]), namespace=namespace)
+        self.socket.connect(URL, auth={"token": TOKENS.get(user, user)}, transports=TRANSPORT, namespaces=[namespace])
+
+    def ask(self, event, data):
+        answer = self.socket.call(event, data, namespace=self.namespace, timeout=10)
+        assert answer["success"], answer
+        return answer.get("data")
 
     def hear(self, event, data):
         with self.changed:
@@ -39,7 +51,46 @@ class Client:
             return self.told[event].pop(0)
 
 
+def community():
+    cleo, carl = Client("cleo", "/api/community/chat"), Client("carl", "/api/community/chat")
+    for client in [cleo, carl]:
+        client.ask("authenticate-user", {})
+    sent = cleo.ask("send-message", {"message": "Hello from Python"})
+    assert (sent["message"], sent["User"]["name"]) == ("Hello from Python", "cleo"), sent
+    assert carl.next("message-received") == sent
+    edited = cleo.ask("edit-message", {"messageId": sent["id"], "message": "Updated"})
+    assert carl.next("message-edited") == edited
+    deleted = cleo.ask("delete-message", {"messageId": sent["id"]})
+    assert carl.next("message-deleted") == deleted and deleted["is_deleted"] is True
+    carl.socket.emit("typing", {"isTyping": True}, namespace=carl.namespace)
+    typing = cleo.next("user-typing")
+    assert (typing["userId"], typing["isTyping"]) == ("carl", True), typing
+    # Who goes on typing is told of once, by whichever connection: the next run begins anew.
+    carl.socket.emit("typing", {"isTyping": False}, namespace=carl.namespace)
+    assert cleo.next("user-typing")["isTyping"] is False
+    assert carl.ask("load-messages", {"page": 1, "limit": 1})[0]["is_deleted"] is True
+    for client in [cleo, carl]:
+        client.socket.disconnect()
+
+
+def chatter():
+    # Strangers to one another each time.
+    names = [f"chad-{ROOM}", f"cora-{ROOM}"]
+    chad, cora = [Client(name, "/chatter") for name in names]
+    assert [client.next("connected")["userId"] for client in [chad, cora]] == names
+    sent = chad.ask("send_message", {"receiverId": names[1], "message": "Hello from Python", "clientId": "py-1"})
+    assert cora.next("conversation_updated")["conversationId"] == sent["conversationId"]
+    assert cora.next("new_message") == sent
+    held = {"conversationId": sent["conversationId"], "lastSequenceNumber": sent["sequenceNumber"] - 1}
+    missed = cora.ask("sync", {"conversations": [held]})["conversations"][0]["messages"]
+    assert [message["_id"] for message in missed] == [sent["_id"]], missed
+    for client in [chad, cora]:
+        client.socket.disconnect()
+
+
 def main():
+    community()
+    chatter()
     ann, bob = Client("ann"), Client("bob")
     assert ann.next("connected")["userId"] == "ann"
     ann.socket.emit("join_room", {"roomId": ROOM, "userId": "ann"})

@@ -1,4 +1,5 @@
-//! The JavaScript client: its packages, and its tests, by themselves and against a cluster.
+//! What is written in TypeScript: the client library and the page. Their packages, and their tests: by themselves, against
+//! a cluster, and against a node that needs no services.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -7,29 +8,54 @@ use anyhow::{Context, Result, bail};
 use starling_cluster::{Cluster, ClusterConfig, Data, workspace_root};
 use tokio::process::Command;
 
-/// Runs all of its tests; `node` is the binary of the cluster's nodes.
+const CLIENT: &str = "clients/javascript";
+const PAGE: &str = "clients/web";
+
+/// Runs all of the tests, and sees that the page that nodes serve is what its sources make; `node` is the binary of the
+/// nodes.
 pub(crate) async fn test(node: &Path) -> Result<()> {
-    npm(&["ci"], None).await?;
-    npm(&["test"], None).await?;
-    let cluster = Cluster::start(ClusterConfig::temporary("javascript", node)).await?;
-    let tested = npm(&["run", "test:cluster"], Some(cluster.dir())).await;
+    for folder in [CLIENT, PAGE] {
+        npm(folder, &["ci"], &[]).await?;
+    }
+    npm(PAGE, &["run", "verify"], &[]).await?;
+    npm(CLIENT, &["test"], &[]).await?;
+    npm(PAGE, &["run", "test:standalone"], &[("STARLING_BINARY", node)]).await?;
+    // People who sign in on the page are shown their codes there.
+    let config = ClusterConfig::temporary("javascript", node)
+        .with_env("STARLING_DEVELOPMENT", true)
+        .with_env("STARLING_CODE_IN_ANSWER", true);
+    let cluster = Cluster::start(config).await?;
+    let tested = test_on(cluster.dir()).await;
     let stopped = cluster.stop(Data::Wipe).await;
     tested.and(stopped)
 }
 
-/// Runs npm in the client's folder, with a cluster for the tests if there is one.
-async fn npm(args: &[&str], cluster: Option<&Path>) -> Result<()> {
-    let mut command = Command::new("npm");
-    command
-        .args(args)
-        .current_dir(workspace_root().join("clients/javascript"))
-        .stdin(Stdio::null());
-    if let Some(dir) = cluster {
-        command.env("STARLING_CLUSTER", dir.join("cluster.json"));
+/// Each of the two takes a node away at its end, and there are three.
+async fn test_on(cluster: &Path) -> Result<()> {
+    let described = cluster.join("cluster.json");
+    for folder in [CLIENT, PAGE] {
+        npm(
+            folder,
+            &["run", "test:cluster"],
+            &[("STARLING_CLUSTER", &described)],
+        )
+        .await?;
     }
-    let status = command.status().await.context("cannot run npm")?;
+    Ok(())
+}
+
+/// Runs npm in a folder; `env` tells the tests what there is.
+async fn npm(folder: &str, args: &[&str], env: &[(&str, &Path)]) -> Result<()> {
+    let status = Command::new("npm")
+        .args(args)
+        .envs(env.iter().copied())
+        .current_dir(workspace_root().join(folder))
+        .stdin(Stdio::null())
+        .status()
+        .await
+        .context("cannot run npm")?;
     if !status.success() {
-        bail!("`npm {}` failed ({status})", args.join(" "));
+        bail!("`npm {}` failed in {folder} ({status})", args.join(" "));
     }
     Ok(())
 }

@@ -28,7 +28,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Find or install the programs that a cluster and its tests need: redis-server, mongod, haproxy, k6, schemathesis
+    /// Find or install the programs that a cluster needs: redis-server, mongod, haproxy, k6
     Setup,
     /// Run a cluster on this machine: Redis, MongoDB, three nodes and HAProxy
     Cluster(cluster::Args),

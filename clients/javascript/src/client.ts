@@ -22,6 +22,7 @@ import type {
   ConversationState,
   ConversationSummary,
   Entry,
+  Hidden,
   HistoryPage,
   Presence,
   Ready,
@@ -101,6 +102,8 @@ export interface ClientEvents {
   typing: TypingChange;
   /** Somebody has come, gone, or says something else about himself. Not replayed (`presences` asks). */
   presence: Presence;
+  /** This user has hidden a conversation, on whichever device. Not replayed: the conversation's state says it. */
+  hidden: Hidden;
   /** A node has taken the connection. */
   connected: Ready;
   /** All conversations are live on this connection. */
@@ -584,6 +587,7 @@ export class Client {
       case "receipts":
       case "typing":
       case "presence":
+      case "hidden":
         this.#emitter.emit(type, said as never);
         break;
       case "error":

@@ -68,6 +68,7 @@ const EVENTS: { [Type in keyof ServerEvents]: (event: Record<string, unknown>) =
     Array.isArray(event["members"]),
   typing: (event) => typeof event["conversation"] === "string" && typeof event["user"] === "string",
   presence: (event) => typeof event["user"] === "string",
+  hidden: (event) => typeof event["conversation"] === "string" && isWhole(event["messages"]),
   error: (event) => typeof event["code"] === "string",
 };
 

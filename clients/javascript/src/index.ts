@@ -4,7 +4,7 @@ export type { WebSocketConstructor, WebSocketLike } from "./connection.js";
 export { BusyError, DeadlineError, EndedError, type EndReason, RefusedError } from "./errors.js";
 export { IndexedDbStore } from "./indexeddb_store.js";
 export { MemoryStore } from "./memory_store.js";
-export { altered, targetOf, textOf } from "./messages.js";
+export { altered, type MessageStatus, statusOf, targetOf, textOf } from "./messages.js";
 export * from "./protocol.js";
 export {
   type EntryPage,

@@ -13,6 +13,7 @@ import type {
   ConversationState,
   ConversationSummary,
   Entry,
+  Hidden,
   ReceiptsChange,
   Seq,
   UserId,
@@ -57,7 +58,7 @@ export async function applyEntry(tables: Tables, entry: Entry, me: UserId, chang
   record.member = membershipAfter(entry.body, me) ?? record.member;
   if (entry.body.message) {
     record.last = entry;
-    record.hidden = false;
+    record.hidden = entry.messages <= (record.hiddenUpTo ?? 0);
   }
   if (entry.body.message && entry.sender === me) moveRead(record, entry.seq, entry.messages);
   count(record);
@@ -94,7 +95,15 @@ export async function applyRemoval(
   { conversation: id, dissolved }: Removed,
   changes: Changes,
 ): Promise<void> {
-  if (dissolved) return applyReset(tables, id, changes);
+  if (dissolved) {
+    // Their log does not get there any more. What is not known to be stored is refused.
+    for (const { client_id, conversation, stored } of await tables.outbox()) {
+      if (conversation !== id || stored === undefined) continue;
+      await tables.deleteOutboxItem(client_id);
+      changes.outbox = true;
+    }
+    return applyReset(tables, id, changes);
+  }
   const record = await tables.conversation(id);
   if (!record?.member) return;
   await tables.putConversation({ ...record, member: false });
@@ -122,6 +131,21 @@ export async function applyReceipts(
   record.readByAll = Math.max(record.readByAll, change.read);
   await tables.putConversation(record);
   changes.conversations.add(change.conversation);
+}
+
+/** This user has taken a conversation off his list, until more is said than what is counted. */
+export async function applyHidden(
+  tables: Tables,
+  { conversation: id, messages }: Hidden,
+  changes: Changes,
+): Promise<void> {
+  const record = await tables.conversation(id);
+  if (!record) return;
+  // Some of these messages may still be on their way here.
+  record.hiddenUpTo = messages;
+  record.hidden = record.messages <= messages;
+  await tables.putConversation(record);
+  changes.conversations.add(id);
 }
 
 /** This user has read everything up to `seq`. Says up to where he has now. */

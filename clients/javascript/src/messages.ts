@@ -1,6 +1,23 @@
 /** What became of messages: edits, deletions and reactions are entries, and this is what they make of a message. */
 
 import type { Entry, MessageState, Seq } from "./protocol.js";
+import type { ConversationRecord, OutboxItem } from "./store.js";
+
+/**
+ * How far a message of this user's has come. `failed`: the server refused it, it is not stored, and it is not sent again by
+ * itself. `pending`: it is stored. `delivered` and `read`: all others have it, and have read it.
+ */
+export type MessageStatus = "sending" | "failed" | "pending" | "delivered" | "read";
+
+/** The status of a message in the log or in the outbox, as far as was heard of the others. */
+export function statusOf(message: Entry | OutboxItem, conversation: ConversationRecord): MessageStatus {
+  if ("order" in message) {
+    if (message.failed) return "failed";
+    return message.stored === undefined ? "sending" : "pending";
+  }
+  if (message.seq <= conversation.readByAll) return "read";
+  return message.seq <= conversation.deliveredToAll ? "delivered" : "pending";
+}
 
 /** What a message says now; nothing where it was deleted, or where the entry is no message. */
 export function textOf(entry: Entry): string | undefined {

@@ -27,12 +27,16 @@ export class OutboxSender {
   readonly #change: Change;
   readonly #storeFailed: (error: unknown) => void;
   #client: Client | undefined;
-  /** Items that the client has. */
+  /** Items that the client has, or has had: see {@link drain}. */
   readonly #handed = new Set<ClientId>();
   /** Items that the server has stored, until the log has got there. */
   readonly #stored = new Map<ClientId, Seq>();
   /** Items up to here are from before: they may have been sent. */
   #oldItems = 0;
+  /** Items that the client had no room for, and that nothing may overtake. */
+  #busy = 0;
+  /** Something was settled by a log that grew. */
+  #hasSettled = false;
   #isDraining = false;
   #again = false;
 
@@ -68,8 +72,11 @@ export class OutboxSender {
         const items = await this.#store.read((tables) => tables.outbox());
         const client = this.#client;
         if (!client || client.phase === "ended") continue;
+        // What is not there any more is settled, whether by its answer or by the log.
+        const ids = new Set(items.map(({ client_id }) => client_id));
+        for (const id of this.#handed) if (!ids.has(id)) this.#handed.delete(id);
         for (const item of items) {
-          if (this.#handed.size >= HANDED) break;
+          if (this.#handed.size >= HANDED || this.#busy > 0) break;
           if (!item.failed && !this.#handed.has(item.client_id)) this.#hand(client, item);
         }
       }
@@ -83,8 +90,17 @@ export class OutboxSender {
   /** Logs have grown: takes out what has been waiting for that. Part of the transaction in which they grow. */
   async grown(tables: Tables, changes: Changes): Promise<void> {
     for (const [id, seq] of this.#stored) {
-      if (await settle(tables, id, seq, changes)) this.#stored.delete(id);
+      if (!(await settle(tables, id, seq, changes))) continue;
+      this.#stored.delete(id);
+      this.#hasSettled = true;
     }
+  }
+
+  /** That transaction has ended: there may be room for more. */
+  written(): void {
+    if (!this.#hasSettled) return;
+    this.#hasSettled = false;
+    void this.drain();
   }
 
   #hand(client: Client, { client_id, order, command }: OutboxItem): void {
@@ -119,7 +135,9 @@ export class OutboxSender {
 
   async #isRefused(id: ClientId, error: unknown): Promise<void> {
     if (error instanceof BusyError) {
+      this.#busy += 1;
       await new Promise<void>((resolve) => this.#clock.after(BUSY_MS, resolve));
+      this.#busy -= 1;
     }
     // Any other error says that the client has ended: the item stays.
     if (!(error instanceof RefusedError)) return;

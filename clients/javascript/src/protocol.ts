@@ -39,7 +39,14 @@ export interface Entry {
 
 /** What an entry says: one of these, or none in an entry of a later version, which counts and shows nothing. */
 export interface Body {
-  created?: { kind: Kind; name?: string; open?: boolean; members: Member[] };
+  created?: {
+    kind: Kind;
+    name?: string;
+    description?: string;
+    avatar_url?: string;
+    open?: boolean;
+    members: Member[];
+  };
   message?: Content;
   /** The sender's message at `target` says this from here on. */
   edited?: { target: Seq; text: string };
@@ -104,12 +111,15 @@ export interface ConversationSummary {
   delivered: Seq;
   read: Seq;
   unread: number;
+  /** The last message, with what became of it. */
   last?: Entry;
 }
 
 /** A member's marks: both stand for everything up to them. */
 export interface Receipt {
   user: UserId;
+  /** Only in the answer to `receipts`. */
+  role?: Role;
   delivered: Seq;
   read: Seq;
 }
@@ -164,7 +174,15 @@ interface Retryable {
 export interface Commands {
   auth: { token: string };
   sync: { cursors?: Record<ConversationId, Seq> };
-  create: { kind: Kind; members?: UserId[]; name?: string; open?: boolean; client_id?: ClientId };
+  create: {
+    kind: Kind;
+    members?: UserId[];
+    name?: string;
+    description?: string;
+    avatar_url?: string;
+    open?: boolean;
+    client_id?: ClientId;
+  };
   join: { conversation: ConversationId };
   leave: { conversation: ConversationId };
   add: { conversation: ConversationId; users: UserId[] };
@@ -217,7 +235,21 @@ export interface Commands {
   presence: { state?: "online" | "away"; text?: string };
   presences: { users: UserId[] };
   stats: { conversation: ConversationId; days?: number };
+  my_stats: { days?: number };
   list: { after?: ConversationId; limit?: number };
+  /** The user's own profile, with what is given changed. */
+  me: { name?: string; about?: string; avatar_url?: string };
+  user: { user: UserId };
+  contacts: { after?: UserId; limit?: number };
+  /** One of the two. */
+  add_contact: { phone?: string; user?: UserId };
+  remove_contact: { user: UserId };
+  blocked: { after?: UserId; limit?: number };
+  block: { user: UserId };
+  unblock: { user: UserId };
+  sessions: Record<string, never>;
+  end_session: { session: string };
+  sign_out: { everywhere?: boolean };
   ping: Record<string, never>;
 }
 
@@ -282,6 +314,43 @@ export interface ConversationStats {
   days: { day: Time; messages: number }[];
 }
 
+/** What the user's conversations hold, and what he has sent in them. */
+export interface MyStats {
+  conversations: number;
+  messages: number;
+  unread: number;
+  sent: number;
+  days: { day: Time; messages: number }[];
+}
+
+/** The user's own profile. */
+export interface Me {
+  id: UserId;
+  name?: string;
+  about?: string;
+  avatar_url?: string;
+  phone?: string;
+}
+
+/** A user as another sees him; `contact`: whether the two are contacts. */
+export interface UserProfile extends Me {
+  contact: boolean;
+}
+
+export interface Contact {
+  user: UserProfile;
+  since: Time;
+}
+
+/** A device that has signed in. */
+export interface SignedInSession {
+  id: string;
+  device?: string;
+  created_at: Time;
+  used_at: Time;
+  current: boolean;
+}
+
 /** Every kind of reply. */
 export interface Replies {
   sent: Sent;
@@ -296,6 +365,13 @@ export interface Replies {
   invites: { invites: Invite[] };
   sanctions: { users: Sanction[]; next?: UserId };
   stats: ConversationStats;
+  my_stats: MyStats;
+  me: Me;
+  user: UserProfile;
+  contacts: { contacts: Contact[]; next?: UserId };
+  contact: Contact;
+  blocked: { users: UserId[]; next?: UserId };
+  sessions: { sessions: SignedInSession[] };
   done: object;
   pong: { at: Time };
 }
@@ -335,7 +411,19 @@ export const REPLY_TO = {
   presence: "done",
   presences: "presences",
   stats: "stats",
+  my_stats: "my_stats",
   list: "conversations",
+  me: "me",
+  user: "user",
+  contacts: "contacts",
+  add_contact: "contact",
+  remove_contact: "done",
+  blocked: "blocked",
+  block: "done",
+  unblock: "done",
+  sessions: "sessions",
+  end_session: "done",
+  sign_out: "done",
   ping: "pong",
 } as const satisfies Record<CommandName, keyof Replies>;
 
@@ -369,6 +457,12 @@ export interface TypingChange {
   typing: boolean;
 }
 
+/** This user has taken a conversation off his list, until its log holds more than so many messages. */
+export interface Hidden {
+  conversation: ConversationId;
+  messages: number;
+}
+
 /** Every event, by its name on the wire. */
 export interface ServerEvents {
   ready: Ready;
@@ -377,6 +471,7 @@ export interface ServerEvents {
   receipts: ReceiptsChange;
   typing: TypingChange;
   presence: Presence;
+  hidden: Hidden;
   error: ServerError;
 }
 

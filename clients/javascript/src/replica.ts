@@ -14,6 +14,7 @@ import { Emitter, type Listener } from "./emitter.js";
 import { EndedError, type EndReason } from "./errors.js";
 import {
   applyEntry,
+  applyHidden,
   applyReceipts,
   applyRemoval,
   applyReset,
@@ -32,6 +33,7 @@ import type {
   ConversationId,
   ConversationState,
   Entry,
+  Hidden,
   MessageKind,
   Presence,
   ReceiptsChange,
@@ -89,7 +91,7 @@ export interface EntryPage {
 }
 
 /** What is written to the store in the order in which it came. */
-type Arrival = Passed | { type: "receipts"; event: ReceiptsChange };
+type Arrival = Passed | { type: "receipts"; event: ReceiptsChange } | { type: "hidden"; event: Hidden };
 
 /** Arrivals that are written in one transaction. */
 const BATCH = 500;
@@ -97,6 +99,8 @@ const BATCH = 500;
 export const MAX_ARRIVALS = 10_000;
 /** For the leader to answer. */
 const LEADER_PATIENCE_MS = 3_000;
+/** A leader that was there so long ago may have been frozen since, and says nothing of it. */
+const LEADER_LOOK_MS = 5_000;
 const PAGE = 50;
 
 export class Replica {
@@ -436,7 +440,7 @@ export class Replica {
       beforeConnect: async () => this.#writing,
     });
     this.#client = client;
-    for (const type of ["entry", "conversation", "removed", "reset", "receipts"] as const) {
+    for (const type of ["entry", "conversation", "removed", "reset", "receipts", "hidden"] as const) {
       client.on(type, (event) => this.#arrive({ type, event } as Arrival));
     }
     for (const type of ["receipts", "typing", "presence"] as const) {
@@ -519,10 +523,14 @@ export class Replica {
           case "receipts":
             await applyReceipts(tables, arrival.event, this.#me, changes);
             break;
+          case "hidden":
+            await applyHidden(tables, arrival.event, changes);
+            break;
         }
       }
       await this.#sender.grown(tables, changes);
     });
+    this.#sender.written();
     for (const arrival of batch) {
       if (arrival.type === "entry") this.#client?.delivered(arrival.event.conversation, arrival.event.seq);
       if (arrival.type === "conversation") await this.#tellMarks(arrival.event);
@@ -549,8 +557,9 @@ export class Replica {
 
   /** There is something in the outbox. */
   #poke(): void {
-    if (this.#leads) void this.#sender.drain();
-    else this.#say({ say: "outbox" });
+    if (this.#leads) return void this.#sender.drain();
+    this.#say({ say: "outbox" });
+    this.#seeLeader();
   }
 
   #gatherAvailability(): void {
@@ -585,7 +594,7 @@ export class Replica {
         if (!this.#leads) this.#heardLeader(said.from, said.status);
         break;
       case "heard":
-        if (said.to === this.#tabs.id) this.#leaderTimer();
+        if (said.to === this.#tabs.id) this.#leaderIsThere();
         break;
       case "answer":
         if (said.to === this.#tabs.id) this.#asks.answered(said.id, said.outcome);
@@ -640,7 +649,7 @@ export class Replica {
   }
 
   #heardLeader(leader: string, status: ReplicaStatus): void {
-    this.#leaderTimer();
+    this.#leaderIsThere();
     const isNews = JSON.stringify(status) !== JSON.stringify(this.#status);
     this.#status = status;
     if (isNews) this.#emitter.emit("status", status);
@@ -657,12 +666,24 @@ export class Replica {
     this.#watchLeader();
   }
 
+  /** It is looked for again in a while: what it does not write, nobody else shows. */
+  #leaderIsThere(): void {
+    this.#leaderTimer();
+    this.#leaderTimer = this.#clock.after(LEADER_LOOK_MS, () => {
+      if (isSeen()) this.#seeLeader();
+    });
+  }
+
   /** A leader that does not answer in time is none. A tab that nobody looks at leaves that to others. */
   #watchLeader(): void {
     this.#leaderTimer();
     this.#leaderTimer = this.#clock.after(LEADER_PATIENCE_MS, () => {
-      const isSeen = typeof document === "undefined" || document.visibilityState === "visible";
-      if (isSeen && !this.#leads && !this.#closed) this.#tabs.steal();
+      if (isSeen() && !this.#leads && !this.#closed) this.#tabs.steal();
     });
   }
+}
+
+/** Whether somebody looks at this tab, as far as one can tell. */
+function isSeen(): boolean {
+  return typeof document === "undefined" || document.visibilityState === "visible";
 }

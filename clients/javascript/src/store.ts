@@ -25,6 +25,8 @@ export interface ConversationRecord {
   open: boolean;
   /** Whether this user has taken it off his list, and nothing new was said since. */
   hidden: boolean;
+  /** Until more messages than these are there; absent where that was never told. */
+  hiddenUpTo?: number;
   role: Role;
   /** Whether this user is a member. Of a former member's conversation the log stays. */
   member: boolean;

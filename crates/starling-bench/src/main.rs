@@ -36,11 +36,11 @@ struct Cli {
     /// The release build of the node
     #[arg(long)]
     binary: PathBuf,
-    /// How often each load is run; the medians are reported
+    /// How often the two that are compared are put under each load; the medians are reported. All others are once
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=20))]
     runs: u32,
     /// For how many seconds each load is measured
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..=600))]
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=600))]
     seconds: u64,
     /// Measure only these
     #[arg(long, value_enum)]

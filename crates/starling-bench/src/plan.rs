@@ -52,8 +52,14 @@ impl Plan {
             println!("run {run} of {}", self.runs);
             // One system after the other in each load, so that a noisy moment of the machine strikes all alike.
             self.inserts(&systems, &mut report).await?;
-            self.throughput(&mut systems, &mut report).await?;
-            self.latency(&mut systems, &mut report).await?;
+            // The other ways to Starling are shown once; what is compared is what runs differ in.
+            let some = systems
+                .all()
+                .into_iter()
+                .filter(|system| run == 1 || system.is_compared());
+            let some: Vec<_> = some.collect();
+            self.throughput(&mut systems, &some, &mut report).await?;
+            self.latency(&mut systems, &some, &mut report).await?;
         }
         self.growth(&mut systems, &mut report).await?;
         self.channel(&mut systems, &mut report).await?;
@@ -96,7 +102,7 @@ impl Plan {
         Ok(())
     }
 
-    async fn throughput(&self, systems: &mut Systems, report: &mut Report) -> Result<()> {
+    async fn throughput(&self, systems: &mut Systems, some: &[System], report: &mut Report) -> Result<()> {
         let cases = [
             (
                 Case::Hot,
@@ -124,7 +130,7 @@ impl Plan {
             if !self.has(case) {
                 continue;
             }
-            for system in systems.all() {
+            for &system in some {
                 let outcome = systems.run(system, Entrance::Nodes, load).await?;
                 let [p50, p99] = outcome.acknowledgements.clone().at([0.5, 0.99]);
                 tell(name, system, &outcome);
@@ -147,14 +153,15 @@ impl Plan {
         Ok(())
     }
 
-    async fn latency(&self, systems: &mut Systems, report: &mut Report) -> Result<()> {
+    async fn latency(&self, systems: &mut Systems, some: &[System], report: &mut Report) -> Result<()> {
         if !self.has(Case::Latency) {
             return Ok(());
         }
         for (rate, goal) in [(300, None), (1_000, Some(15.0))] {
-            for system in systems.all() {
-                if system == System::StarlingJson || (system == System::Yardstick && rate > 300) {
-                    // The yardstick cannot keep up with more, as the throughput above shows.
+            for &system in some {
+                let has_a_way_of_its_own = !system.is_compared() && system != System::Standalone;
+                // The yardstick cannot keep up with more, as the throughput above shows.
+                if has_a_way_of_its_own || (system == System::Yardstick && rate > 300) {
                     continue;
                 }
                 let load = self.load(100, 3, 3, Pace::Offered(rate));
@@ -192,7 +199,7 @@ impl Plan {
         println!("growth");
         for conversations in [1, 10, 100, 1_000] {
             for system in systems.all() {
-                if system == System::StarlingJson {
+                if !system.is_compared() {
                     continue;
                 }
                 // With all of 1,000 conversations at 8, the yardstick is not done within any sensible time.
@@ -253,6 +260,22 @@ impl Plan {
             let name = format!("{connections} idle connections on a node: bytes of RssAnon each");
             println!("  {name} {bytes:.0}");
             report.note(&name, Better::Less(Some(10_000.0)), System::Starling, bytes);
+        }
+        let fewer = &IDLE_CONNECTIONS[..1];
+        for (connections, bytes) in idle::measure_standalone(&self.binary, fewer).await? {
+            let name = format!("{connections} idle connections on a node: bytes of RssAnon each");
+            println!("  {name}, {}: {bytes:.0}", System::Standalone.name());
+            report.note(&name, Better::Less(Some(10_000.0)), System::Standalone, bytes);
+        }
+        for (connections, bytes) in idle::measure_socketio(&self.binary, &IDLE_CONNECTIONS).await? {
+            let name = format!("{connections} idle Socket.IO clients on a node: bytes of RssAnon each");
+            println!("  {name} {bytes:.0}");
+            report.note(
+                &name,
+                Better::Less(Some(25_000.0)),
+                System::StarlingSocketIo,
+                bytes,
+            );
         }
         let start_up = idle.start_up.as_secs_f64() * 1e3;
         report.note(

@@ -8,6 +8,10 @@ pub(crate) enum System {
     Yardstick,
     Starling,
     StarlingJson,
+    /// By the yardstick's own protocol.
+    StarlingSocketIo,
+    /// One node without any service, MessagePack.
+    Standalone,
 }
 
 impl System {
@@ -16,7 +20,14 @@ impl System {
             Self::Yardstick => "yardstick",
             Self::Starling => "starling, msgpack",
             Self::StarlingJson => "starling, json",
+            Self::StarlingSocketIo => "starling, socket.io",
+            Self::Standalone => "starling, one machine",
         }
+    }
+
+    /// Whether it is one of the two that are compared in every case; the others are other ways to Starling, or run it.
+    pub(crate) fn is_compared(self) -> bool {
+        matches!(self, Self::Yardstick | Self::Starling)
     }
 }
 
@@ -58,34 +69,39 @@ impl Report {
         row.figures.entry(system).or_default().push(figure);
     }
 
-    /// The table, one row for each figure: the medians, the ratio to the yardstick, the goal.
+    /// The table, one row for each figure: the medians, the ratios to the yardstick (of MessagePack and of Socket.IO),
+    /// the goal.
     pub(crate) fn table(&self) -> String {
         let mut table = format!(
-            "{:<58} {:>10} {:>10} {:>10} {:>8}  {}\n",
-            "medians", "yardstick", "msgpack", "json", "ratio", "goal"
+            "{:<58} {:>10} {:>10} {:>10} {:>10} {:>10} {:>8} {:>8}  {}\n",
+            "medians", "yardstick", "msgpack", "json", "socket.io", "standalone", "ratio", "s.io", "goal"
         );
         for row in &self.0 {
             let median = |system| row.figures.get(&system).map(|figures| median(figures));
             let (yardstick, starling) = (median(System::Yardstick), median(System::Starling));
-            let ratio = yardstick
-                .zip(starling)
-                .map(|(yardstick, starling)| starling / yardstick);
+            let socketio = median(System::StarlingSocketIo);
+            let times = |figure: Option<f64>| Some(figure? / yardstick?);
+            let ratio = times(starling);
             let goal = match row.better {
                 Better::More(Some(goal)) => {
                     verdict(&format!("{goal:.0} x"), ratio.map(|ratio| ratio >= goal))
                 }
                 Better::Less(Some(goal)) => {
-                    verdict(&format!("under {goal}"), starling.map(|starling| starling < goal))
+                    let met = starling.or(socketio).map(|figure| figure < goal);
+                    verdict(&format!("under {goal}"), met)
                 }
                 _ => String::new(),
             };
             table += &format!(
-                "{:<58} {:>10} {:>10} {:>10} {:>8}  {goal}\n",
+                "{:<58} {:>10} {:>10} {:>10} {:>10} {:>10} {:>8} {:>8}  {goal}\n",
                 row.name,
                 shown(yardstick),
                 shown(starling),
                 shown(median(System::StarlingJson)),
-                ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.1}")),
+                shown(socketio),
+                shown(median(System::Standalone)),
+                written(ratio),
+                written(times(socketio)),
             );
         }
         table
@@ -98,6 +114,10 @@ fn verdict(goal: &str, met: Option<bool>) -> String {
         Some(false) => format!("{goal}: MISSED"),
         None => goal.to_owned(),
     }
+}
+
+fn written(ratio: Option<f64>) -> String {
+    ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.1}"))
 }
 
 fn shown(figure: Option<f64>) -> String {
@@ -130,14 +150,30 @@ mod tests {
             report.note("sends", Better::More(Some(40.0)), System::Yardstick, figure);
         }
         report.note("sends", Better::More(Some(40.0)), System::Starling, 5000.0);
+        report.note(
+            "sends",
+            Better::More(Some(40.0)),
+            System::StarlingSocketIo,
+            3000.0,
+        );
         report.note("wait", Better::Less(Some(15.0)), System::Starling, 20.0);
         let table = report.table();
         let rows: Vec<Vec<_>> = table
             .lines()
             .map(|line| line.split_whitespace().collect())
             .collect();
-        assert_eq!(rows[1], ["sends", "100", "5000", "-", "50.0", "40", "x:", "met"]);
-        assert_eq!(rows[2], ["wait", "-", "20.0", "-", "-", "under", "15:", "MISSED"]);
+        assert_eq!(
+            rows[1],
+            [
+                "sends", "100", "5000", "-", "3000", "-", "50.0", "30.0", "40", "x:", "met"
+            ]
+        );
+        assert_eq!(
+            rows[2],
+            [
+                "wait", "-", "20.0", "-", "-", "-", "-", "-", "under", "15:", "MISSED"
+            ]
+        );
     }
 
     #[test]

@@ -9,9 +9,6 @@ use tokio_tungstenite::tungstenite::handshake::client::Request;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
-/// Large enough that one read takes in what a node wrote at once.
-const READ_BUFFER: usize = 32 * 1024;
-
 /// A WebSocket over plain TCP with `TCP_NODELAY`.
 pub(crate) type Socket = WebSocketStream<TcpStream>;
 
@@ -35,14 +32,6 @@ pub(crate) async fn connect(
         .write_buffer_size(buffer);
     let (socket, _) = client_async_with_config(request, stream, Some(config)).await?;
     Ok(socket)
-}
-
-/// Connects for a load.
-pub(crate) async fn connect_busy(
-    url: &str,
-    prepare: impl FnOnce(&mut Request) -> Result<()>,
-) -> Result<Socket> {
-    connect(url, READ_BUFFER, prepare).await
 }
 
 /// Waits for the first message that `found` makes something of; throws the others away.

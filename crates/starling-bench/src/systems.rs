@@ -1,9 +1,11 @@
-//! The two systems side by side: one Redis, one MongoDB, three processes each.
+//! The two systems side by side: one Redis, one MongoDB, three processes each; and Starling without any service.
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use starling_cluster::{Cluster, ClusterConfig, Data};
+use starling_cluster::{Cluster, ClusterConfig, Data, Env, Standalone};
+use starling_core::ports::Statistics;
 use starling_protocol::Codec;
 
 use crate::load::{self, Load, Outcome};
@@ -22,25 +24,52 @@ pub(crate) enum Entrance {
     Front,
 }
 
+/// The address at which Socket.IO is spoken over a WebSocket.
+pub(crate) fn by_websocket(url: &str) -> String {
+    url.replacen("http", "ws", 1)
+}
+
 /// What runs.
 pub(crate) struct Systems {
     cluster: Cluster,
     yardstick: Option<Yardstick>,
+    standalone: Standalone,
+    /// What it has acknowledged.
+    kept_alone: u64,
     store: Store,
     loads: u32,
 }
 
+/// How long it may take to stop in order.
+const STOP: Duration = Duration::from_secs(20);
+
+/// A node without services that is not started yet, and does not limit its users, as little as the cluster's do.
+pub(crate) fn standalone(name: &str, binary: &Path) -> Result<Standalone> {
+    let unlimited = ["STARLING_SENDS_PER_SECOND", "STARLING_CONNECTIONS_PER_USER"];
+    let unlimited = unlimited.map(|name| (name.to_owned(), "0".to_owned()));
+    Standalone::new(name, binary, Env::from(unlimited))
+}
+
 impl Systems {
     pub(crate) async fn start(binary: &Path, with_yardstick: bool) -> Result<Self> {
-        let cluster = Cluster::start(ClusterConfig::temporary("bench", binary)).await?;
+        let config = ClusterConfig {
+            // As mongod comes. With little it is busy writing out what the next load needs again, and all wait for that.
+            mongo_cache_gb: None,
+            ..ClusterConfig::temporary("bench", binary)
+        };
+        let cluster = Cluster::start(config).await?;
         let yardstick = match with_yardstick {
             true => Some(Yardstick::start(&cluster, Path::new("node")).await?),
             false => None,
         };
+        let standalone = standalone("bench", binary)?;
+        standalone.start().await?;
         let store = Store::connect(&cluster.mongo().url()).await?;
         Ok(Self {
             cluster,
             yardstick,
+            standalone,
+            kept_alone: 0,
             store,
             loads: 0,
         })
@@ -64,7 +93,12 @@ impl Systems {
         let yardstick = self.yardstick.as_ref().map(|_| System::Yardstick);
         yardstick
             .into_iter()
-            .chain([System::Starling, System::StarlingJson])
+            .chain([
+                System::Starling,
+                System::StarlingJson,
+                System::StarlingSocketIo,
+                System::Standalone,
+            ])
             .collect()
     }
 
@@ -78,6 +112,11 @@ impl Systems {
             .with_context(|| format!("{} under {load:?}", system.name()))?;
         let stored = match system {
             System::Yardstick => self.store.yardstick_messages(yardstick::DATABASE, &name).await?,
+            // Its store is its own as long as it runs: all is counted at the end.
+            System::Standalone => {
+                self.kept_alone += outcome.stored;
+                outcome.stored
+            }
             _ => self.store.starling_messages("starling", &name).await?,
         };
         ensure!(
@@ -93,7 +132,24 @@ impl Systems {
         let codec = match system {
             System::Yardstick => {
                 let yardstick = self.yardstick.as_ref().context("it does not run")?;
-                return load::run(&SocketIo, yardstick.nodes(), name, load).await;
+                return load::run(&SocketIo::by_id(), yardstick.nodes(), name, load).await;
+            }
+            System::StarlingSocketIo => {
+                let wire = SocketIo::by_token(self.cluster.token_secret());
+                let nodes: Vec<_> = match entrance {
+                    Entrance::Nodes => self
+                        .cluster
+                        .nodes()
+                        .iter()
+                        .map(|node| by_websocket(&node.url()))
+                        .collect(),
+                    Entrance::Front => vec![by_websocket(&self.cluster.front_url())],
+                };
+                return load::run(&wire, &nodes, name, load).await;
+            }
+            System::Standalone => {
+                let wire = Native::new(Codec::MessagePack, &self.standalone.secret()?);
+                return load::run(&wire, &[self.standalone.ws_url()], name, load).await;
             }
             System::Starling => Codec::MessagePack,
             System::StarlingJson => Codec::Json,
@@ -108,6 +164,15 @@ impl Systems {
 
     pub(crate) async fn stop(self) -> Result<()> {
         drop(self.yardstick);
-        self.cluster.stop(Data::Wipe).await
+        self.cluster.stop(Data::Wipe).await?;
+        self.standalone.terminate(STOP).await?;
+        let store = starling_embedded::Store::open(&self.standalone.data_dir())?;
+        let (kept, stored) = (self.kept_alone, store.totals().await?.messages);
+        ensure!(
+            stored == kept,
+            "{}: {kept} sends were acknowledged, {stored} messages are stored",
+            System::Standalone.name()
+        );
+        Ok(())
     }
 }

@@ -24,8 +24,30 @@ const BEGINNING: Duration = Duration::from_secs(2);
 const CALM: Duration = Duration::from_secs(6);
 /// For one strike, its own healing included.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// For whoever is in the middle of something when the load ends.
+const STOPPING: Duration = Duration::from_secs(30);
 /// From a strike's end until every conversation acknowledges again.
 const RECOVERY: Duration = Duration::from_secs(60);
+
+/// What must be stored in a run with all faults, each kind at least so often. Who joins by an invite is `accepted`.
+const MIX: [&str; 15] = [
+    "message",
+    "edited",
+    "deleted",
+    "reacted",
+    "joined",
+    "left",
+    "accepted",
+    "role_changed",
+    "banned",
+    "unbanned",
+    "muted",
+    "unmuted",
+    "updated",
+    "invited",
+    "revoked",
+];
+const DOZENS: usize = 24;
 
 /// What a run is to be like.
 #[derive(Clone, Debug)]
@@ -128,8 +150,20 @@ impl Run {
             stage.cast.calm(CALM).await;
         }
         let loaded = began.elapsed();
-        talk.stop().await;
-        problems.extend(settle(stage, &self.dir).await?);
+        talk.stop(STOPPING).await;
+        let settled = settle(stage, &self.dir).await?;
+        problems.extend(settled.problems);
+        let kinds = settled
+            .kinds
+            .iter()
+            .map(|(kind, count)| format!("{count} {kind}"));
+        println!("stored: {}", kinds.collect::<Vec<_>>().join(", "));
+        if self.plan.is_whole() {
+            let count = |kind: &str| settled.kinds.get(kind).copied().unwrap_or_default();
+            let rare = MIX.iter().filter(|kind| count(kind) < DOZENS);
+            problems
+                .extend(rare.map(|kind| format!("only {} entries are {kind}, not {DOZENS}", count(kind))));
+        }
         let progress = &stage.cast.progress;
         let acknowledged = progress.acknowledged();
         let least = self.acknowledged.unwrap_or_else(|| proportionate(loaded));

@@ -20,11 +20,12 @@ pub struct Trial {
     expected: &'static [Invariant],
 }
 
-/// Those of [`defect::ALL`] that show on real processes within a minute. The simulation shows all of them.
+/// Those of [`defect::ALL`] that should show on real processes within some minutes. The simulation shows all of them.
 pub const TRIALS: &[Trial] = &[
     Trial {
         defect: defect::NO_SEQ_INDEX,
-        faults: &["holder-stalled", "redis-flushed"],
+        // Without leases only the index keeps nodes apart.
+        faults: &["redis-stopped", "holder-stalled"],
         expected: &[Invariant::I2, Invariant::I6],
     },
     Trial {
@@ -47,6 +48,8 @@ pub const TRIALS: &[Trial] = &[
         faults: &["quiet-crash"],
         expected: &[Invariant::I7],
     },
+    // Rarely found: the attempts to deliver what was missed, after 1, 5 and 15 s, are published again. What is wanted
+    // is a fault that takes these away, too.
     Trial {
         defect: defect::NO_RESYNC,
         faults: &["quiet-missed"],

@@ -1,5 +1,6 @@
 //! The end of a run: everything is put right, and everyone given time to catch up.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -49,9 +50,16 @@ pub(crate) async fn heal(stage: &Stage) -> Result<()> {
     Ok(())
 }
 
-/// Heals, waits until everyone has everything, and writes down where everyone and MongoDB stand. Returns what did
-/// not come about in time.
-pub(crate) async fn settle(stage: &Stage, dir: &Path) -> Result<Vec<String>> {
+/// What there is in the end.
+pub(crate) struct Settled {
+    /// What did not come about in time.
+    pub(crate) problems: Vec<String>,
+    /// How many entries are stored of each kind.
+    pub(crate) kinds: BTreeMap<String, usize>,
+}
+
+/// Heals, waits until everyone has everything, and writes down where everyone and MongoDB stand.
+pub(crate) async fn settle(stage: &Stage, dir: &Path) -> Result<Settled> {
     let mut problems = Vec::new();
     heal(stage).await.context("cannot heal")?;
     stage.recorder.healed();
@@ -89,8 +97,9 @@ pub(crate) async fn settle(stage: &Stage, dir: &Path) -> Result<Vec<String>> {
         participant.finish();
     }
     stage.recorder.flush()?;
+    let kinds = stored.kinds();
     stored.write(&dir.join("store.jsonl"))?;
-    Ok(problems)
+    Ok(Settled { problems, kinds })
 }
 
 /// Who has not got what. The checker finds it, too: this is only what is waited for.

@@ -10,9 +10,11 @@ use mongodb::options::{ClientOptions, ReadConcern, ReadPreference, SelectionCrit
 use mongodb::{Client, Database};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use starling_check::store::{StoreRecord, StoredConversation, StoredMember, write_store};
+use starling_check::store::{Governance, StoreRecord, StoredConversation, StoredMember, write_store};
 use starling_cluster::Cluster;
-use starling_protocol::{Body, ClientId, ConversationId, Entry, MessageState, Role, Seq, UserId};
+use starling_protocol::{
+    Body, ClientId, ConversationId, Entry, InviteId, MessageState, Profile, Role, Seq, UserId,
+};
 
 /// The nodes' database, as a majority holds it.
 pub(crate) async fn open(cluster: &Cluster) -> Result<Database> {
@@ -33,6 +35,27 @@ struct ConversationDocument {
     #[serde(rename = "_id")]
     id: ConversationId,
     applied: Seq,
+    #[serde(flatten)]
+    profile: Profile,
+}
+
+#[derive(Deserialize)]
+struct SanctionDocument {
+    conversation: ConversationId,
+    user: UserId,
+    banned: bool,
+    /// 0: he is not muted.
+    muted_until: i64,
+}
+
+#[derive(Deserialize)]
+struct InviteDocument {
+    #[serde(rename = "_id")]
+    id: InviteId,
+    conversation: ConversationId,
+    uses: u32,
+    /// Neither revoked nor used up.
+    usable: bool,
 }
 
 #[derive(Deserialize)]
@@ -142,6 +165,10 @@ impl Stored {
                 head: None,
                 applied: Some(document.applied),
                 members: Vec::new(),
+                governance: Some(Governance {
+                    profile: document.profile,
+                    ..Governance::default()
+                }),
             };
             conversations.insert(document.id, conversation);
         }
@@ -161,10 +188,43 @@ impl Stored {
                 });
             }
         }
+        let sanctions: Vec<SanctionDocument> =
+            all(&database, "sanctions", doc! { "conversation": 1, "user": 1 }).await?;
+        for sanction in sanctions {
+            if let Some(governance) = governance_of(&mut conversations, &sanction.conversation) {
+                if sanction.banned {
+                    governance.banned.insert(sanction.user.clone());
+                }
+                if sanction.muted_until != 0 {
+                    governance.muted.insert(sanction.user, sanction.muted_until);
+                }
+            }
+        }
+        let invites: Vec<InviteDocument> = all(&database, "invites", doc! { "_id": 1 }).await?;
+        for invite in invites.into_iter().filter(|invite| invite.usable) {
+            if let Some(governance) = governance_of(&mut conversations, &invite.conversation) {
+                governance.invites.insert(invite.id, invite.uses);
+            }
+        }
         Ok(Self {
             entries,
             conversations: conversations.into_values().collect(),
         })
+    }
+
+    /// How many entries there are of each kind, by its name on the wire. Who joins by an invite is counted besides, as
+    /// `accepted`.
+    pub(crate) fn kinds(&self) -> BTreeMap<String, usize> {
+        let mut kinds = BTreeMap::new();
+        for entry in &self.entries {
+            let name = serde_json::to_value(&entry.body).ok();
+            let name = name.and_then(|body| body.as_object()?.keys().next().cloned());
+            *kinds.entry(name.unwrap_or_default()).or_default() += 1;
+            if let Body::Joined { invite: Some(_), .. } = entry.body {
+                *kinds.entry("accepted".to_owned()).or_default() += 1;
+            }
+        }
+        kinds
     }
 
     /// The heads of a user's conversations.
@@ -193,6 +253,13 @@ impl Stored {
         let records: Vec<StoreRecord> = entries.chain(conversations).collect();
         Ok(write_store(path, &records)?)
     }
+}
+
+fn governance_of<'a>(
+    conversations: &'a mut BTreeMap<ConversationId, StoredConversation>,
+    id: &ConversationId,
+) -> Option<&'a mut Governance> {
+    conversations.get_mut(id)?.governance.as_mut()
 }
 
 async fn all<T: DeserializeOwned>(database: &Database, collection: &str, order: Document) -> Result<Vec<T>> {

@@ -81,6 +81,8 @@ fn record(history: &Path, store: &Path) -> Result<(), Error> {
         let created = Body::Created {
             kind: Kind::Group,
             name: None,
+            description: None,
+            avatar_url: None,
             open: true,
             members: members.clone(),
         };
@@ -197,6 +199,7 @@ fn stored(logs: &[(ConversationId, Vec<Arc<Entry>>)], users: &[UserId]) -> Vec<S
             left: None,
         });
         records.push(StoreRecord::Conversation(StoredConversation {
+            governance: None,
             id: id.clone(),
             head: Some(head),
             applied: Some(head),

@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use starling_protocol::{
-    self as protocol, ClientFrame, Command, ConversationId, ErrorCode, Event, Reply, Seq, ServerFrame, UserId,
+    self as protocol, ClientFrame, Command, ConversationId, ErrorCode, Event, Invited, Reply, Seq,
+    ServerFrame, UserId,
 };
 
 use crate::Digest;
-use crate::history::{Call, ClientName, Via, What};
+use crate::history::{Call, ClientName, Marks, Via, What};
 use crate::recorder::Recorder;
 
 /// Records what one client does and hears. Raw frames are to be given in the order in which they pass, by one
@@ -39,7 +40,11 @@ struct Wire {
 #[derive(Debug)]
 enum Asked {
     Send,
-    Mark { conversation: ConversationId, seq: Seq },
+    Mark {
+        conversation: ConversationId,
+        seq: Seq,
+        read: bool,
+    },
 }
 
 impl ClientRecorder {
@@ -97,6 +102,15 @@ impl ClientRecorder {
                 let asked = Asked::Mark {
                     conversation: mark.conversation.clone(),
                     seq: mark.seq,
+                    read: false,
+                };
+                wire.asked.insert(frame.id, asked);
+            }
+            Command::Read(mark) => {
+                let asked = Asked::Mark {
+                    conversation: mark.conversation.clone(),
+                    seq: mark.seq,
+                    read: true,
                 };
                 wire.asked.insert(frame.id, asked);
             }
@@ -119,8 +133,17 @@ impl ClientRecorder {
                 let via = if wire.sync.is_some() { Via::Sync } else { Via::Live };
                 self.entry(wire.epoch, entry, via);
             }
+            ServerFrame::Event(Event::Receipts(change)) => {
+                let marks = |one: &protocol::Receipt| Marks(one.user.clone(), one.delivered, one.read);
+                self.recorder.record(What::Receipts {
+                    client: self.client(),
+                    epoch: self.wire.lock().epoch,
+                    conversation: change.conversation.clone(),
+                    members: change.members.iter().map(marks).collect(),
+                });
+            }
             ServerFrame::Event(
-                Event::Receipts(_) | Event::Typing(_) | Event::Presence(_) | Event::Error(_),
+                Event::Typing(_) | Event::Presence(_) | Event::Hidden(_) | Event::Error(_),
             ) => {}
             ServerFrame::Reply { id, result } => self.reply(*id, result),
         }
@@ -207,7 +230,11 @@ impl ClientRecorder {
         match wire.asked.remove(&id) {
             Some(Asked::Send) => {
                 let (seq, code) = match result {
-                    Ok(Reply::Sent(sent)) if sent.client_id.is_some() => (Some(sent.seq), None),
+                    Ok(Reply::Sent(sent) | Reply::Invited(Invited { sent, .. }))
+                        if sent.client_id.is_some() =>
+                    {
+                        (Some(sent.seq), None)
+                    }
                     // It was so already, and nothing was stored. Another kind of reply says nothing about the send.
                     Ok(_) => return,
                     Err(error) => (None, Some(error.code)),
@@ -220,11 +247,16 @@ impl ClientRecorder {
                     code,
                 });
             }
-            Some(Asked::Mark { conversation, seq }) if result.is_ok() => self.recorder.record(What::Marked {
+            Some(Asked::Mark {
+                conversation,
+                seq,
+                read,
+            }) if result.is_ok() => self.recorder.record(What::Marked {
                 client: self.client(),
                 epoch,
                 conversation,
                 seq,
+                read,
             }),
             _ => {}
         }

@@ -122,6 +122,8 @@ impl Fnv {
             Body::Created {
                 kind,
                 name,
+                description,
+                avatar_url,
                 open,
                 members,
             } => {
@@ -134,7 +136,9 @@ impl Fnv {
                     Kind::Channel => 5,
                 };
                 self.bytes(&[0, kind, u8::from(*open)]);
-                self.optional(name.as_deref());
+                for text in [name, description, avatar_url] {
+                    self.optional(text.as_deref());
+                }
                 self.number(members.len() as u64);
                 for member in members {
                     self.text(member.user.as_str());

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
-use starling_protocol::{Body, ClientId, ConversationId, ErrorCode, Seq, UserId};
+use starling_protocol::{Body, ClientId, ConversationId, ErrorCode, InviteId, Seq, UserId};
 
 use crate::Digest;
 
@@ -64,7 +64,8 @@ pub enum What {
         /// The close code; 1006 where there was none.
         code: u16,
     },
-    /// A send goes out, for the first time or again. Edits, deletions and reactions with a key are sends, too.
+    /// A send goes out, for the first time or again. Edits, deletions, reactions, and what governs a conversation, are
+    /// sends, too, if they have a key.
     Sent {
         /// By whom.
         client: ClientName,
@@ -95,7 +96,7 @@ pub enum What {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         code: Option<ErrorCode>,
     },
-    /// A delivered mark was acknowledged.
+    /// A mark was acknowledged.
     Marked {
         /// Whose.
         client: ClientName,
@@ -105,6 +106,20 @@ pub enum What {
         conversation: ConversationId,
         /// Up to where.
         seq: Seq,
+        /// Whether it says that it is read, and not only delivered.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        read: bool,
+    },
+    /// Members' marks have come.
+    Receipts {
+        /// To whom.
+        client: ClientName,
+        /// On which of its connections.
+        epoch: u64,
+        /// Of which conversation.
+        conversation: ConversationId,
+        /// The marks, by member.
+        members: Vec<Marks>,
     },
     /// A `sync` goes out.
     Sync {
@@ -220,11 +235,22 @@ pub enum What {
     },
 }
 
+/// A member's marks, as they are told to others.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Marks(
+    /// Whose.
+    pub UserId,
+    /// Delivered up to here.
+    pub Seq,
+    /// Read up to here.
+    pub Seq,
+);
+
 /// What an application asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Call {
-    /// Say something, or alter what was said.
+    /// Say something, alter what was said, or govern the conversation: whatever has a key.
     Send {
         /// Where.
         conversation: ConversationId,
@@ -235,6 +261,18 @@ pub enum Call {
     Join {
         /// Of which conversation.
         conversation: ConversationId,
+    },
+    /// Become a member by an invite.
+    Accept {
+        /// Of which conversation.
+        conversation: ConversationId,
+    },
+    /// End an invite.
+    Revoke {
+        /// Of which conversation.
+        conversation: ConversationId,
+        /// Which.
+        invite: InviteId,
     },
     /// Be a member no longer.
     Leave {
@@ -268,6 +306,13 @@ pub enum Call {
     },
     /// Mark as delivered.
     Delivered {
+        /// In which conversation.
+        conversation: ConversationId,
+        /// Up to where.
+        seq: Seq,
+    },
+    /// Mark as read.
+    MarkRead {
         /// In which conversation.
         conversation: ConversationId,
         /// Up to where.
@@ -377,6 +422,10 @@ mod tests {
             r#"{"at":6,"invoke":{"client":"u1","op":1,"call":{"send":{"conversation":"c","client_id":"x"}}}}"#,
             r#"{"at":7,"sent":{"client":"u1","epoch":1,"frame":9,"conversation":"c","client_id":"x","retry":true}}"#,
             r#"{"at":8,"answered":{"client":"u1","epoch":1,"frame":9,"code":"unknown"}}"#,
+            r#"{"at":9,"marked":{"client":"u1","epoch":1,"conversation":"c","seq":5}}"#,
+            r#"{"at":9,"marked":{"client":"u1","epoch":1,"conversation":"c","seq":5,"read":true}}"#,
+            r#"{"at":9,"receipts":{"client":"u1","epoch":1,"conversation":"c","members":[["u2",5,4]]}}"#,
+            r#"{"at":9,"invoke":{"client":"u1","op":2,"call":{"mark_read":{"conversation":"c","seq":5}}}}"#,
             r#"{"at":9,"info":{"client":"u1","op":1,"reason":"deadline"}}"#,
             r#"{"at":10,"fault":{"name":"kill","phase":"stop","strikes":3}}"#,
             r#"{"at":11,"healed":{}}"#,

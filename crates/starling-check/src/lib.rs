@@ -22,7 +22,7 @@
 //! | `connected` `disconnected` | a client's connection, by its number (`epoch`), from the server's `ready` to its end |
 //! | `sent` `answered` | each transmission of a send, and the reply to it |
 //! | `sync` `synced` `stream` `entry` | the streams, from raw frames: what the client named, where each starts, what came |
-//! | `marked` | a delivered mark was acknowledged |
+//! | `marked` `receipts` | a mark was acknowledged; members' marks have come |
 //! | `invoke`, then `ok` · `fail` · `info` | what the application asked for, and what it was told: done, definitely refused, not known |
 //! | `fault` `healed` | what was done to the cluster, and that it is over |
 //! | `finished` | where a client stands that was connected at the end |
@@ -51,6 +51,7 @@ mod read;
 mod recorder;
 mod recovery;
 mod report;
+mod rights;
 mod sends;
 pub mod store;
 

@@ -30,9 +30,13 @@ pub(crate) struct Stored<'a> {
     pub(crate) digest: Digest,
 }
 
-/// Who was a member when: the fold of a log.
+/// Who was a member when, and who was muted: the fold of a log.
 #[derive(Default)]
-pub(crate) struct Members<'a>(BTreeMap<&'a str, Vec<Membership>>);
+pub(crate) struct Members<'a> {
+    memberships: BTreeMap<&'a str, Vec<Membership>>,
+    /// From the entry that mutes to the one that lifts it, or by which the user speaks again.
+    mutes: BTreeMap<&'a str, Vec<(Seq, Option<Seq>)>>,
+}
 
 /// One membership of one user, from the entry that began it to the one that ended it.
 #[derive(Debug, Clone, Copy)]
@@ -124,27 +128,49 @@ impl<'a> Members<'a> {
                 }
             }
             Body::Dissolved {} => {
-                for last in self.0.values_mut().filter_map(|all| all.last_mut()) {
+                for last in self.memberships.values_mut().filter_map(|all| all.last_mut()) {
                     last.until.get_or_insert(entry.seq);
                 }
             }
             Body::RoleChanged { user, role } => {
-                let last = self.0.get_mut(user.as_str()).and_then(|all| all.last_mut());
+                let last = self.last(user.as_str());
                 if let Some(last) = last.filter(|last| last.until.is_none()) {
                     last.role = *role;
                 }
             }
             Body::Left { user } | Body::Banned { user, removed: true } => {
-                if let Some(last) = self.0.get_mut(user.as_str()).and_then(|all| all.last_mut()) {
+                if let Some(last) = self.last(user.as_str()) {
                     last.until.get_or_insert(entry.seq);
+                }
+            }
+            Body::Muted { user, .. } => {
+                let all = self.mutes.entry(user.as_str()).or_default();
+                if all.last().is_none_or(|(_, until)| until.is_some()) {
+                    all.push((entry.seq, None));
+                }
+            }
+            Body::Unmuted { user } => self.unmute(user.as_str(), entry.seq),
+            Body::Message(_) | Body::Edited { .. } | Body::Reacted { .. } => {
+                if let Some(sender) = &entry.sender {
+                    self.unmute(sender.as_str(), entry.seq);
                 }
             }
             _ => {}
         }
     }
 
+    fn last(&mut self, user: &str) -> Option<&mut Membership> {
+        self.memberships.get_mut(user).and_then(|all| all.last_mut())
+    }
+
+    fn unmute(&mut self, user: &str, seq: Seq) {
+        if let Some((_, until)) = self.mutes.get_mut(user).and_then(|all| all.last_mut()) {
+            until.get_or_insert(seq);
+        }
+    }
+
     fn begin(&mut self, user: &'a str, from: Seq, role: Role) {
-        let all = self.0.entry(user).or_default();
+        let all = self.memberships.entry(user).or_default();
         match all.last_mut().filter(|last| last.until.is_none()) {
             Some(last) => last.role = role,
             None => all.push(Membership {
@@ -157,13 +183,23 @@ impl<'a> Members<'a> {
 
     /// All memberships of a user, in the order of the log.
     pub(crate) fn of(&self, user: &str) -> &[Membership] {
-        self.0.get(user).map_or(&[], Vec::as_slice)
+        self.memberships.get(user).map_or(&[], Vec::as_slice)
     }
 
     /// Whether the user is a member once the entry at `seq` is applied.
     pub(crate) fn includes(&self, user: &str, seq: Seq) -> bool {
         let is_in = |one: &Membership| one.from <= seq && one.until.is_none_or(|until| seq < until);
         self.of(user).iter().any(is_in)
+    }
+
+    /// Whether the user is a member, and not muted, from right after the entry at `from` until right before the one at
+    /// `to`.
+    pub(crate) fn may_speak_between(&self, user: &str, from: Seq, to: Seq) -> bool {
+        let covers = |one: &Membership| one.from <= from && one.until.is_none_or(|until| to <= until);
+        let falls_in =
+            |(since, until): &(Seq, Option<Seq>)| *since < to && until.is_none_or(|until| from < until);
+        let mutes = self.mutes.get(user).map_or(&[][..], Vec::as_slice);
+        self.of(user).iter().any(covers) && !mutes.iter().any(falls_in)
     }
 
     /// Whether a membership of the user begins with the entry at `seq`.
@@ -174,7 +210,7 @@ impl<'a> Members<'a> {
     /// Who is a member at the log's end.
     pub(crate) fn present(&self) -> impl Iterator<Item = (&'a str, Role)> {
         let last = |all: &[Membership]| all.last().filter(|last| last.until.is_none()).copied();
-        self.0
+        self.memberships
             .iter()
             .filter_map(move |(user, all)| last(all).map(|last| (*user, last.role)))
     }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use starling_protocol::{ClientId, ConversationId, UserId};
 
-use crate::history::{Call, Record, What};
+use crate::history::{Call, Marks, Record, What};
 use crate::store::StoreRecord;
 
 /// A history as it was found.
@@ -161,6 +161,18 @@ impl Interner {
             } => {
                 share(&mut self.texts, client);
                 share(&mut self.conversations, conversation);
+            }
+            What::Receipts {
+                client,
+                conversation,
+                members,
+                ..
+            } => {
+                share(&mut self.texts, client);
+                share(&mut self.conversations, conversation);
+                for Marks(user, ..) in members {
+                    share(&mut self.users, user);
+                }
             }
             What::Entry {
                 client,

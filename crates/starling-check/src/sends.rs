@@ -1,4 +1,5 @@
-//! Each send with all that a history says about it. Edits, deletions and reactions are sends here as messages are.
+//! Each send with all that a history says about it. Edits, deletions, reactions, and what governs a conversation, are sends
+//! here as messages are.
 
 use std::collections::HashMap;
 

@@ -3,12 +3,13 @@
 //! One JSON object in a line: `{"entry":…}` for every entry of every log, as on the wire, and
 //! `{"conversation":…}` for what the directory holds of each conversation.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use starling_protocol::{ConversationId, Entry, Role, Seq, UserId};
+use starling_protocol::{ConversationId, Entry, InviteId, Profile, Role, Seq, UserId};
 
 /// A line of a store's state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +34,23 @@ pub struct StoredConversation {
     pub applied: Option<Seq>,
     /// Its members. Former ones, which have [`StoredMember::left`], need not be among them.
     pub members: Vec<StoredMember>,
+    /// What governs it, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub governance: Option<Governance>,
+}
+
+/// What governs a conversation, as the directory has it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Governance {
+    /// What it is called, and who may join it.
+    pub profile: Profile,
+    /// Who is banned.
+    pub banned: BTreeSet<UserId>,
+    /// Who is muted and until when, in milliseconds since the Unix epoch; those too whose time is over. `i64::MAX`: until
+    /// it is lifted.
+    pub muted: BTreeMap<UserId, i64>,
+    /// The invites that are neither revoked nor used up, with how many have joined by each.
+    pub invites: BTreeMap<InviteId, u32>,
 }
 
 /// A member as the directory has it.

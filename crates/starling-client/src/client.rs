@@ -7,12 +7,12 @@ use std::task::{Context, Poll, ready};
 
 use starling_protocol::limits::MAX_FRAME_BYTES;
 use starling_protocol::{
-    self as protocol, Accept, AddMembers, AskPresences, AskStats, AskStatus, ClientFrame, ClientId, Command,
-    ConversationId, ConversationStats, ConversationSummary, Conversations, Create, DeleteMessage, Delivered,
-    Dissolve, EditMessage, EntryStatus, ErrorCode, Hide, History, HistoryPage, Invite, InviteId, Invited,
-    Invites, Join, Kind, Leave, List, ListInvites, ListReceipts, ListSanctions, Moderate, Mute, Ping,
-    Presence, React, Read, ReceiptsPage, RemoveMember, Reply, Revoke, Role, Sanctions, Send, Sent, Seq,
-    SetPresence, SetRole, Typing, Update, UserId,
+    self as protocol, Accept, AddMembers, AskMyStats, AskPresences, AskStats, AskStatus, ClientFrame,
+    ClientId, Command, ConversationId, ConversationStats, ConversationSummary, Conversations, Create,
+    DeleteMessage, Delivered, Dissolve, EditMessage, EntryStatus, ErrorCode, Hide, History, HistoryPage,
+    Invite, InviteId, Invited, Invites, Join, Kind, Leave, List, ListInvites, ListReceipts, ListSanctions,
+    Moderate, Mute, MyStats, Ping, Presence, React, Read, ReceiptsPage, RemoveMember, Reply, Revoke, Role,
+    Sanctions, Send, Sent, Seq, SetPresence, SetRole, Typing, Update, UserId,
 };
 use tokio::sync::{Mutex, mpsc, oneshot};
 
@@ -220,13 +220,7 @@ impl Client {
     /// # Errors
     /// As for [`Self::create`].
     pub async fn create_group(&self, members: Vec<UserId>) -> Result<ConversationSummary, Error> {
-        let create = Create {
-            kind: Kind::Group,
-            members,
-            name: None,
-            open: None,
-            client_id: None,
-        };
+        let create = Create::of(Kind::Group, members);
         self.create(create).await
     }
 
@@ -235,13 +229,7 @@ impl Client {
     /// # Errors
     /// As for [`Self::create`].
     pub async fn create_direct(&self, other: UserId) -> Result<ConversationSummary, Error> {
-        let create = Create {
-            kind: Kind::Direct,
-            members: vec![other],
-            name: None,
-            open: None,
-            client_id: None,
-        };
+        let create = Create::of(Kind::Direct, vec![other]);
         self.create(create).await
     }
 
@@ -390,8 +378,8 @@ impl Client {
         self.change(Command::Update(update)).await
     }
 
-    /// Makes an invite. Gets a client id if it has none, so that a retry makes no second one; but where the first
-    /// answer was lost, so is the token: then revoke it and make another.
+    /// Makes an invite. Gets a client id if it has none, so that a retry makes no second one and is told the same
+    /// token; but see `invite` in docs/protocol.md for where it has none.
     ///
     /// # Errors
     /// Like [`Self::send_with`].
@@ -482,6 +470,17 @@ impl Client {
         }
     }
 
+    /// How much was said in this user's conversations, and how much of it by himself.
+    ///
+    /// # Errors
+    /// As for [`Self::create`].
+    pub async fn my_stats(&self, days: Option<u32>) -> Result<MyStats, Error> {
+        match self.request(Command::MyStats(AskMyStats { days })).await? {
+            Reply::MyStats(stats) => Ok(stats),
+            other => Err(unexpected(&other)),
+        }
+    }
+
     /// A page of this user's conversations.
     ///
     /// # Errors
@@ -506,7 +505,7 @@ impl Client {
         self.done(Command::Delivered(mark)).await
     }
 
-    async fn done(&self, command: Command) -> Result<(), Error> {
+    pub(crate) async fn done(&self, command: Command) -> Result<(), Error> {
         match self.request(command).await? {
             Reply::Done {} => Ok(()),
             other => Err(unexpected(&other)),
@@ -754,6 +753,6 @@ fn new_client_id() -> Result<ClientId, Error> {
     ClientId::new(uuid::Uuid::new_v4().to_string()).map_err(|error| Error::Config(error.to_string()))
 }
 
-fn unexpected(reply: &Reply) -> Error {
+pub(crate) fn unexpected(reply: &Reply) -> Error {
     Error::Protocol(format!("an answer to another question: {reply:?}"))
 }

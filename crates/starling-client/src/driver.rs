@@ -382,6 +382,7 @@ impl Driver {
             ServerFrame::Event(ServerEvent::Receipts(change)) => self.tell(Event::Receipts(change)),
             ServerFrame::Event(ServerEvent::Typing(change)) => self.tell(Event::Typing(change)),
             ServerFrame::Event(ServerEvent::Presence(presence)) => self.tell(Event::Presence(presence)),
+            ServerFrame::Event(ServerEvent::Hidden(hidden)) => self.tell(Event::Hidden(hidden)),
             ServerFrame::Event(ServerEvent::Ready(ready)) => self.ready(session, ready),
             ServerFrame::Event(ServerEvent::Error(error)) => {
                 warn!(%error, "the server could not read a frame");

@@ -44,4 +44,47 @@ impl Error {
             _ => None,
         }
     }
+
+    /// Whether the command has failed: it is definitely not carried out, and the client does not try it again. A message
+    /// whose send ends otherwise may be stored, or be stored later.
+    pub fn means_failed(&self) -> bool {
+        match self {
+            Self::Refused(error) => !matches!(
+                error.code,
+                protocol::ErrorCode::Unknown | protocol::ErrorCode::Internal
+            ),
+            Self::Deadline { sent } => !sent,
+            Self::Config(_) => true,
+            Self::Ended { .. } | Self::Unauthenticated | Self::Protocol(_) | Self::Closed => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protocol::ErrorCode;
+
+    #[test]
+    fn only_what_is_known_not_to_be_stored_has_failed() {
+        for code in ErrorCode::ALL {
+            let refused = Error::Refused(protocol::Error::new(*code, ""));
+            let open = matches!(code, ErrorCode::Unknown | ErrorCode::Internal);
+            assert_eq!(refused.means_failed(), !open, "{code}");
+        }
+        let ended = Error::Ended {
+            code: 4204,
+            reason: String::new(),
+        };
+        for (error, failed) in [
+            (Error::Deadline { sent: false }, true),
+            (Error::Deadline { sent: true }, false),
+            (Error::Config(String::new()), true),
+            (Error::Closed, false),
+            (Error::Unauthenticated, false),
+            (ended, false),
+        ] {
+            assert_eq!(error.means_failed(), failed, "{error}");
+        }
+    }
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use starling_protocol::{
-    self as protocol, ConversationId, ConversationState, Entry, Presence, ReceiptsChange, TypingChange,
+    self as protocol, ConversationId, ConversationState, Entry, Hidden, Presence, ReceiptsChange,
+    TypingChange,
 };
 
 /// The next thing that happened, in the order in which the application should apply it.
@@ -27,6 +28,9 @@ pub enum Event {
     /// Someone who shares a conversation with this user has come, gone, or says something else about himself. None
     /// is replayed after a reconnect ([`crate::Client::presences`] asks).
     Presence(Presence),
+    /// This user has taken a conversation off his list, here or on another device: it is off it until a message with a
+    /// higher number comes. Not replayed: after a reconnect the conversation's state says so.
+    Hidden(Hidden),
     /// A node has taken the connection.
     Connected {
         /// The node's name.

@@ -39,6 +39,7 @@ mod error;
 mod event;
 mod marks;
 mod pending;
+mod people;
 mod session;
 mod shared;
 mod streams;

@@ -25,7 +25,7 @@ use crate::process::Process;
 use crate::record::{Programs, Record};
 use crate::redis::{self, Redis};
 use crate::status::ProcessStatus;
-use crate::token::{mint_token, random_secret};
+use crate::token::{mint_admin_token, mint_token, random_secret};
 use crate::wiring::{node_env, redis_url};
 
 /// Beyond the grace time that a node itself takes for its drain.
@@ -244,6 +244,11 @@ impl Cluster {
         mint_token(self.token_secret(), user, TOKEN_LIFETIME)
     }
 
+    /// The same, with the scope `admin`.
+    pub fn admin_token(&self, user: &str) -> Result<String> {
+        mint_admin_token(self.token_secret(), user, TOKEN_LIFETIME)
+    }
+
     /// Whether any of its processes runs.
     pub fn is_running(&self) -> bool {
         self.processes().any(Process::is_alive)
@@ -337,6 +342,7 @@ impl Cluster {
             &programs.mongod,
             &ports.mongo,
             &ports.mongo_known,
+            config.mongo_cache_gb,
             config.mongo_election_timeout,
             config.ready_timeout,
         );

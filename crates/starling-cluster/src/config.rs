@@ -26,6 +26,9 @@ pub enum Ports {
     Given(PortPlan),
 }
 
+/// Enough for tests, of which several may run on a machine.
+pub(crate) const SMALL_CACHE_GB: Option<f32> = Some(0.5);
+
 /// What a cluster shall be like. Change the fields of one of the two presets.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ClusterConfig {
@@ -41,6 +44,8 @@ pub struct ClusterConfig {
     pub redis_args: Vec<String>,
     /// How many members the replica set has.
     pub mongo_members: usize,
+    /// How much of its data each member keeps in memory, in GB; `None` leaves it to mongod, which takes half of the machine's.
+    pub mongo_cache_gb: Option<f32>,
     /// After how long the members elect another primary.
     pub mongo_election_timeout: Duration,
     /// Whether HAProxy stands in front.
@@ -67,6 +72,7 @@ impl ClusterConfig {
             redis_masters: 1,
             redis_args: Vec::new(),
             mongo_members: 1,
+            mongo_cache_gb: SMALL_CACHE_GB,
             mongo_election_timeout: Duration::from_secs(3),
             haproxy: true,
             ports: Ports::Development,

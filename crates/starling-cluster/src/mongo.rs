@@ -12,7 +12,7 @@ use mongodb::error::ErrorKind;
 use mongodb::options::ClientOptions;
 use tokio::time::Instant;
 
-use crate::config::Env;
+use crate::config::{Env, SMALL_CACHE_GB};
 use crate::process::{CommandLine, Process};
 use crate::tools::Tool;
 
@@ -47,6 +47,7 @@ impl Mongo {
             &Tool::Mongod.require()?,
             ports,
             &[],
+            SMALL_CACHE_GB,
             Duration::from_secs(3),
             Duration::from_secs(30),
         );
@@ -59,13 +60,15 @@ impl Mongo {
         program: &Path,
         ports: &[u16],
         known_ports: &[u16],
+        cache_gb: Option<f32>,
         election_timeout: Duration,
         ready_timeout: Duration,
     ) -> Self {
         let members = ports.iter().enumerate().map(|(index, &port)| {
+            let cache = cache_gb.map_or_else(String::new, |gb| format!("--wiredTigerCacheSizeGB {gb}"));
             let args = format!(
-                "--replSet {REPLICA_SET} --bind_ip 127.0.0.1 --port {port} --dbpath . --nounixsocket \
-                 --wiredTigerCacheSizeGB 0.5 --setParameter diagnosticDataCollectionEnabled=false \
+                "--replSet {REPLICA_SET} --bind_ip 127.0.0.1 --port {port} --dbpath . --nounixsocket {cache} \
+                 --setParameter diagnosticDataCollectionEnabled=false \
                  --setParameter shutdownTimeoutMillisForSignaledShutdown=500"
             );
             let args = args.split_ascii_whitespace().map(str::to_owned).collect();

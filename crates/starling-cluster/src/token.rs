@@ -11,6 +11,8 @@ use serde::Serialize;
 struct Claims<'a> {
     sub: &'a str,
     name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<&'a str>,
     iat: u64,
     exp: u64,
 }
@@ -22,10 +24,20 @@ pub fn random_secret() -> String {
 
 /// A token of this user, whose name is the user's id, signed with `secret` (HS256) and valid for `lifetime`.
 pub fn mint_token(secret: &str, user: &str, lifetime: Duration) -> Result<String> {
+    mint(secret, user, None, lifetime)
+}
+
+/// The same, with the scope `admin`.
+pub fn mint_admin_token(secret: &str, user: &str, lifetime: Duration) -> Result<String> {
+    mint(secret, user, Some("admin"), lifetime)
+}
+
+fn mint(secret: &str, user: &str, scope: Option<&str>, lifetime: Duration) -> Result<String> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
     let claims = Claims {
         sub: user,
         name: user,
+        scope,
         iat: now,
         exp: now + lifetime.as_secs(),
     };

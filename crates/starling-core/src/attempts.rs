@@ -12,18 +12,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt;
 use parking_lot::Mutex;
 use starling_protocol::limits::MAX_RECEIPTS_MEMBERS;
 use starling_protocol::{ConversationId, Seq, UserId};
 use tokio::time::{Instant, sleep};
 
-use crate::chance::{HashMap, HashSet};
-use crate::node_message::NodeMessage;
+use crate::chance::HashMap;
+use crate::connections;
+use crate::node_message::{NodeMessage, Undelivered};
 use crate::ports::{Incarnation, MemberRecord, Unavailable};
+use crate::rosters;
 use crate::session;
 use crate::shared::Shared;
-use crate::time::spread;
 
 /// Between one attempt and the next; the first is counted from the message.
 const PAUSES: [Duration; 3] = [
@@ -33,12 +33,10 @@ const PAUSES: [Duration; 3] = [
 ];
 /// For metrics.
 const NAMES: [&str; PAUSES.len()] = ["1", "2", "3"];
-/// Short, and each conversation's attempts are due at a time of their own: looked at together, all that is active would
-/// be felt by the messages of that moment.
-const ROUND: Duration = Duration::from_millis(50);
-const SPREAD: Duration = Duration::from_millis(250);
-/// Conversations that are looked at at the same time.
-const AT_ONCE: usize = 16;
+/// What is due is looked at together, this often.
+const ROUND: Duration = Duration::from_millis(250);
+/// Conversations of one message to another node.
+const CHUNK: usize = 500;
 
 /// What this node has stored lately and not seen confirmed by all.
 #[derive(Default)]
@@ -124,7 +122,7 @@ impl Watch {
             Some(planned) if number > 0 => planned.up_to = up_to.max(planned.up_to),
             Some(_) => {}
             planned => {
-                let due = Instant::now() + PAUSES[number] + spread(SPREAD);
+                let due = Instant::now() + PAUSES[number];
                 *planned = Some(Planned { up_to, due });
             }
         }
@@ -135,115 +133,113 @@ impl Watch {
 pub(crate) async fn make(shared: Arc<Shared>) {
     loop {
         sleep(ROUND).await;
-        let due = shared.attempts.take_due();
-        futures::stream::iter(due)
-            .for_each_concurrent(AT_ONCE, |attempt| {
-                let shared = &shared;
-                async move {
-                    if let Err(unavailable) = make_one(shared, &attempt).await {
-                        tracing::debug!(conversation = %attempt.conversation, %unavailable, "no attempt");
-                        if attempt.number + 1 < PAUSES.len() {
-                            let next = attempt.number + 1;
-                            shared.attempts.plan(&attempt.conversation, next, attempt.up_to);
-                        }
-                    }
-                }
-            })
-            .await;
+        let mut due = shared.attempts.take_due();
+        // Where another node has stored since, it looks as far as that by itself: of several that write, one looks.
+        due.retain(|attempt| {
+            let mark = shared.delivery.mark(&attempt.conversation);
+            attempt.number > 0 || mark.is_none_or(|mark| mark.seq <= attempt.newest)
+        });
+        if due.is_empty() {
+            continue;
+        }
+        if let Err(unavailable) = make_all(&shared, &due).await {
+            tracing::debug!(attempts = due.len(), %unavailable, "no attempts");
+            due.iter().for_each(|attempt| plan_next(&shared, attempt));
+        }
     }
 }
 
-async fn make_one(shared: &Arc<Shared>, attempt: &Attempt) -> Result<(), Unavailable> {
-    let Attempt {
-        conversation,
-        number,
-        up_to,
-        newest,
-    } = attempt;
-    let mark = shared.delivery.mark(conversation);
-    if *number == 0 && mark.is_some_and(|mark| mark.seq > *newest) {
-        // Another node has stored since, and looks as far as that by itself: of several that write, one looks.
-        return Ok(());
-    }
-    let ports = &shared.ports;
-    let members = ports
-        .directory
-        .members_after(conversation, None, MAX_RECEIPTS_MEMBERS + 1)
-        .await?;
-    if members.len() > MAX_RECEIPTS_MEMBERS {
-        return Ok(());
-    }
-    let lagging: Vec<_> = members
-        .into_iter()
-        .filter(|member| member.receipt().delivered < *up_to)
+/// All in one look at the members, and one at where those are connected who have not confirmed.
+async fn make_all(shared: &Arc<Shared>, due: &[Attempt]) -> Result<(), Unavailable> {
+    let conversations = due.iter().map(|attempt| attempt.conversation.clone()).collect();
+    let rosters = rosters::read(&*shared.ports.directory, conversations).await?;
+    let lagging: Vec<Vec<&MemberRecord>> = due
+        .iter()
+        .map(|attempt| {
+            let members = rosters.of.get(&attempt.conversation).into_iter().flatten();
+            let lags = |member: &&MemberRecord| member.receipt().delivered < attempt.up_to;
+            members.filter(lags).collect()
+        })
         .collect();
-    let connected = connected(shared, &lagging).await?;
-    if connected.is_empty() {
-        return Ok(());
-    }
-    let users: HashSet<_> = connected.values().flatten().cloned().collect();
-    metrics::counter!("starling_delivery_attempts_total", "attempt" => NAMES[*number])
-        .increment(users.len() as u64);
-    if let Some(next) = Some(number + 1).filter(|next| *next < PAUSES.len()) {
-        shared.attempts.plan(conversation, next, *up_to);
-    }
-    for (node, users) in connected {
-        if node == shared.incarnation() {
-            heard(shared, conversation, *up_to, &users);
+    let users = lagging.iter().flatten().map(|member| member.user.clone());
+    let connected = connections::of(shared, users.collect()).await?;
+    let mut by_node: BTreeMap<&Incarnation, Vec<Undelivered>> = BTreeMap::new();
+    for (attempt, mut lagging) in due.iter().zip(lagging) {
+        lagging.retain(|member| connected.contains_key(&member.user));
+        if lagging.is_empty() {
             continue;
         }
-        let payload = NodeMessage::Undelivered(conversation.clone(), *up_to, users).encode();
-        ports.bus.publish(&[node], payload).await?;
-    }
-    if number + 1 == PAUSES.len() {
-        // Not told once more: it waits until the member comes without cursors, or asks.
-        let waiting = lagging.iter().filter(|member| users.contains(&member.user));
-        let mut by_mark: BTreeMap<Seq, Vec<UserId>> = BTreeMap::new();
-        for member in waiting {
-            by_mark
-                .entry(member.delivered + 1)
-                .or_default()
-                .push(member.user.clone());
+        metrics::counter!("starling_delivery_attempts_total", "attempt" => NAMES[attempt.number])
+            .increment(lagging.len() as u64);
+        for member in &lagging {
+            for node in connected.get(&member.user).into_iter().flatten() {
+                let told = by_node.entry(node).or_default();
+                match told.last_mut() {
+                    Some(last) if last.conversation == attempt.conversation && last.head == attempt.up_to => {
+                        last.users.push(member.user.clone());
+                    }
+                    _ => told.push(Undelivered {
+                        conversation: attempt.conversation.clone(),
+                        head: attempt.up_to,
+                        users: vec![member.user.clone()],
+                    }),
+                }
+            }
         }
-        metrics::counter!("starling_delivery_given_up_total").increment(users.len() as u64);
-        for (first, users) in by_mark {
-            ports.offline.enqueue(conversation, first, &users).await?;
+        if attempt.number + 1 < PAUSES.len() {
+            plan_next(shared, attempt);
+        } else {
+            give_up(shared, attempt, &lagging).await?;
+        }
+    }
+    for (node, undelivered) in by_node {
+        if *node == shared.incarnation() {
+            undelivered.iter().for_each(|log| heard(shared, log));
+            continue;
+        }
+        for undelivered in undelivered.chunks(CHUNK) {
+            let payload = NodeMessage::Undelivered(undelivered.to_vec()).encode();
+            shared
+                .ports
+                .bus
+                .publish(std::slice::from_ref(node), payload)
+                .await?;
         }
     }
     Ok(())
 }
 
-/// By node that lives, those of these members who are connected to it.
-async fn connected(
-    shared: &Shared,
-    members: &[MemberRecord],
-) -> Result<BTreeMap<Incarnation, Vec<UserId>>, Unavailable> {
-    if members.is_empty() {
-        return Ok(BTreeMap::new());
+fn plan_next(shared: &Shared, attempt: &Attempt) {
+    if attempt.number + 1 < PAUSES.len() {
+        shared
+            .attempts
+            .plan(&attempt.conversation, attempt.number + 1, attempt.up_to);
     }
-    let users: Vec<_> = members.iter().map(|member| member.user.clone()).collect();
-    let sessions = shared.ports.sessions.sessions(&users).await?;
-    let mut connected: BTreeMap<Incarnation, Vec<UserId>> = BTreeMap::new();
-    for (user, sessions) in users.into_iter().zip(sessions) {
-        for session in sessions {
-            let users = connected.entry(session.incarnation).or_default();
-            if users.last() != Some(&user) {
-                users.push(user.clone());
-            }
-        }
-    }
-    let nodes = connected.keys().cloned().collect();
-    let dead = shared.registration.dead_among(shared, nodes).await;
-    connected.retain(|node, _| !dead.contains(node));
-    Ok(connected)
 }
 
-/// A node has stored entries up to `head` which these users, connected here, have not confirmed: compares, and makes
-/// good what is missing.
-pub(crate) fn heard(shared: &Arc<Shared>, conversation: &ConversationId, head: Seq, users: &[UserId]) {
-    shared.delivery.heard_head(shared, conversation, head);
-    for session in users.iter().flat_map(|user| shared.sessions.of(user)) {
+/// These are told once more and not again: it waits until they come without cursors, or ask.
+async fn give_up(shared: &Shared, attempt: &Attempt, lagging: &[&MemberRecord]) -> Result<(), Unavailable> {
+    let mut by_mark: BTreeMap<Seq, Vec<UserId>> = BTreeMap::new();
+    for member in lagging {
+        by_mark
+            .entry(member.delivered + 1)
+            .or_default()
+            .push(member.user.clone());
+    }
+    metrics::counter!("starling_delivery_given_up_total").increment(lagging.len() as u64);
+    for (first, users) in by_mark {
+        let offline = &shared.ports.offline;
+        offline.enqueue(&attempt.conversation, first, &users).await?;
+    }
+    Ok(())
+}
+
+/// A node has stored entries which these users, connected here, have not confirmed: compares, and makes good what is
+/// missing.
+pub(crate) fn heard(shared: &Arc<Shared>, log: &Undelivered) {
+    shared.delivery.heard_head(shared, &log.conversation, log.head);
+    for session in log.users.iter().flat_map(|user| shared.sessions.of(user)) {
         // Who follows the conversation already is left alone.
-        session::welcome(shared, &session, conversation, head);
+        session::welcome(shared, &session, &log.conversation, log.head);
     }
 }

@@ -21,6 +21,21 @@ pub struct Identity {
     pub expires_at: Option<i64>,
     /// The sign-in that it was made for; `None` for tokens of an outside issuer, and those of an operator.
     pub sign_in: Option<SignInId>,
+    /// Whether the token has the scope `admin`.
+    pub admin: bool,
+}
+
+impl Identity {
+    /// Someone of whom nothing else is known.
+    pub fn of(user: UserId) -> Self {
+        Self {
+            user,
+            name: None,
+            expires_at: None,
+            sign_in: None,
+            admin: false,
+        }
+    }
 }
 
 /// Waits until a token that expires at this second of the Unix epoch has done so; for ever if it never does.

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use starling_protocol::{
-    CloseCode, Command, ConversationId, ConversationSummary, Error, ErrorCode, Member, MessagesPage,
-    MessagesWanted, Reply, UserId,
+    AskStats, CloseCode, ClusterStats, Command, ConversationId, ConversationStats, ConversationSummary,
+    Error, ErrorCode, Kind, Member, MessagesPage, MessagesWanted, Reply, UserId,
 };
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
@@ -20,7 +20,7 @@ use crate::ports::{BusEvent, Incarnation, Ports, SignInId, Unavailable};
 use crate::registration::Registration;
 use crate::session::{self, Session, execute, open_room};
 use crate::shared::Shared;
-use crate::{Outbox, Settings, attempts, audit, presence, receipts, standing, typing};
+use crate::{Identity, Outbox, Settings, attempts, audit, presence, receipts, standing, typing};
 
 /// Marks that others wait to see are written once in a round of receipts; the offline index, and marks that
 /// nobody waits for, with every so many rounds: once a second.
@@ -79,10 +79,12 @@ impl Engine {
         let incarnation = Incarnation::fresh();
         let (heard, events) = mpsc::channel(HEARD);
         ports.bus.listen(&incarnation, heard.clone()).await?;
+        // Before anyone is connected: whose presence changes from then on is told here.
+        ports.presence.enter(&incarnation, &[]).await?;
         let shared = Arc::new(Shared::new(ports, settings, incarnation));
         people::follow_once(&shared).await?;
         let (echo, heard_echo) = watch::channel(0);
-        let tasks = vec![
+        let mut tasks = vec![
             tokio::spawn(hear(shared.clone(), events, echo)).abort_handle(),
             tokio::spawn(Registration::run(shared.clone(), heard)).abort_handle(),
             tokio::spawn(audit::compare_hubs(shared.clone())).abort_handle(),
@@ -96,6 +98,7 @@ impl Engine {
             tokio::spawn(presence::bury(shared.clone())).abort_handle(),
             tokio::spawn(people::follow(shared.clone())).abort_handle(),
         ];
+        tasks.extend(shared.events.start(&shared));
         Ok(Arc::new(Self {
             shared,
             heard_echo,
@@ -115,17 +118,17 @@ impl Engine {
     }
 
     /// Opens a session for an authenticated user, within the cluster-wide limit of connections. What the
-    /// session is told goes into `outbox`.
+    /// session is told goes into `outbox`, which is closed with [`CloseCode::SignedOut`] once the sign-in that the
+    /// identity names is over, at once if it is.
     ///
     /// # Errors
     /// `too_many_connections`; `unavailable` on a draining node, or if the store cannot be reached.
     pub async fn open_session(
         self: &Arc<Self>,
-        user: UserId,
-        name: Option<String>,
+        identity: Identity,
         outbox: Arc<Outbox>,
     ) -> Result<Arc<Session>, Error> {
-        Session::open(&self.shared, user, name.as_deref(), outbox).await
+        Session::open(&self.shared, identity, outbox).await
     }
 
     /// Carries out one command without a session, and waits for its outcome. If the future is dropped the
@@ -141,7 +144,7 @@ impl Engine {
                 "the node is going away: ask another one",
             ));
         }
-        execute(&self.shared, user, command).await
+        execute(&self.shared, user, None, command).await
     }
 
     /// Makes a room: an open conversation under an id that people have agreed upon, with the user as its first
@@ -149,14 +152,14 @@ impl Engine {
     ///
     /// # Errors
     /// `unknown_conversation` for ids of the form that Starling itself gives; `unavailable`, `unknown`.
-    pub async fn open_room(&self, user: &UserId, id: ConversationId) -> Result<(), Error> {
+    pub async fn open_room(&self, user: &UserId, id: ConversationId, kind: Kind) -> Result<(), Error> {
         if self.shared.is_draining() {
             return Err(Error::new(
                 ErrorCode::Unavailable,
                 "the node is going away: ask another one",
             ));
         }
-        open_room(&self.shared, user, id).await
+        open_room(&self.shared, user, id, kind).await
     }
 
     /// A conversation as one of its members sees it.
@@ -193,6 +196,53 @@ impl Engine {
         wanted: &MessagesWanted,
     ) -> Result<MessagesPage, Error> {
         session::messages(&self.shared, user, id, wanted).await
+    }
+
+    /// What all conversations hold. For administrators: whoever calls this has made sure of that.
+    ///
+    /// # Errors
+    /// `invalid`; `unavailable`, also where counting takes too long.
+    pub async fn cluster_stats(&self, days: Option<u32>) -> Result<ClusterStats, Error> {
+        session::cluster_stats(&self.shared, days).await
+    }
+
+    /// What was said in any conversation. For administrators, likewise.
+    ///
+    /// # Errors
+    /// `invalid`, `unknown_conversation`, `conversation_deleted`, `unavailable`.
+    pub async fn conversation_stats(
+        &self,
+        admin: &UserId,
+        id: ConversationId,
+        days: Option<u32>,
+    ) -> Result<ConversationStats, Error> {
+        session::conversation_stats(&self.shared, admin, id, days).await
+    }
+
+    /// The same of an open conversation, for whoever asks: an entrance that an operator has opened to the public says
+    /// no more than anyone would learn who joined.
+    ///
+    /// # Errors
+    /// `forbidden` where the conversation is not open; `invalid`, `unknown_conversation`, `unavailable`.
+    pub async fn open_messages(
+        &self,
+        id: &ConversationId,
+        wanted: &MessagesWanted,
+    ) -> Result<MessagesPage, Error> {
+        session::open_messages(&self.shared, id, wanted).await
+    }
+
+    /// What was said in an open conversation, in numbers, for whoever asks.
+    ///
+    /// # Errors
+    /// As [`Engine::open_messages`].
+    pub async fn open_stats(&self, ask: AskStats) -> Result<ConversationStats, Error> {
+        session::open_stats(&self.shared, ask).await
+    }
+
+    /// The id of the one direct conversation of two people, whether there is one yet or not.
+    pub fn direct_conversation(&self, a: &UserId, b: &UserId) -> ConversationId {
+        standing::direct_id(a, b)
     }
 
     /// Makes the user on first sight. Best effort: nothing depends on it.
@@ -259,6 +309,7 @@ impl Engine {
         shared.offline.flush(shared).await;
         shared.marks.flush_applied(shared).await;
         shared.receipts.announce(shared).await;
+        shared.events.hand_over().await;
         if let Err(unavailable) = shared.ports.bus.retire(&shared.incarnation()).await {
             tracing::debug!(%unavailable, "liveness left to expire");
         }
@@ -288,12 +339,16 @@ async fn hear(shared: Arc<Shared>, mut events: mpsc::Receiver<BusEvent>, echo: w
                     shared.delivery.offer(&shared, &changes);
                     shared.delivery.heard_head(&shared, &id, seq);
                 }
-                Some(NodeMessage::Undelivered(id, head, users)) => {
-                    attempts::heard(&shared, &id, head, &users);
+                Some(NodeMessage::Undelivered(logs)) => {
+                    logs.iter().for_each(|log| attempts::heard(&shared, log));
                 }
-                Some(NodeMessage::Receipts(change)) => shared.receipts.heard(&shared, change),
+                Some(NodeMessage::Receipts(changes)) => {
+                    let heard = |change| shared.receipts.heard(&shared, change);
+                    changes.into_iter().for_each(heard);
+                }
                 Some(NodeMessage::Typing(change)) => shared.typists.heard(&shared, change),
                 Some(NodeMessage::Presence(news)) => shared.presences.heard(&shared, news),
+                Some(NodeMessage::Hidden(user, hidden)) => shared.sessions.tell_hidden(&user, &hidden),
                 Some(NodeMessage::SignedOut(ids)) => {
                     let ids = ids.iter().map(|id| SignInId::from_wire(id));
                     shared.people.ended.note(ids);

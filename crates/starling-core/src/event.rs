@@ -5,8 +5,8 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use starling_protocol::{
-    Codec, ConversationState, ConversationSummary, Encoded, Entry, Error, Event, Presence, Ready,
-    ReceiptsChange, Reply, ServerFrame, TypingChange,
+    Codec, Contact, ConversationState, ConversationSummary, Encoded, Entry, Error, Event, Hidden, Presence,
+    Ready, ReceiptsChange, Reply, ServerFrame, TypingChange, UserProfile,
 };
 
 /// A server frame with its encodings. Cheap to share; the bytes are made by whoever needs them first.
@@ -62,6 +62,11 @@ impl SharedFrame {
     /// A `presence` event.
     pub(crate) fn presence(presence: Presence) -> Arc<Self> {
         Self::new(ServerFrame::Event(Event::Presence(presence)))
+    }
+
+    /// A `hidden` event.
+    pub(crate) fn hidden(hidden: Hidden) -> Arc<Self> {
+        Self::new(ServerFrame::Event(Event::Hidden(hidden)))
     }
 
     /// An `error` event.
@@ -152,9 +157,36 @@ impl SharedFrame {
                 result: Ok(Reply::Presences(found)),
                 ..
             } => OVERHEAD + found.presences.len() * OVERHEAD,
+            ServerFrame::Reply {
+                result: Ok(Reply::Contacts(page)),
+                ..
+            } => OVERHEAD + page.contacts.iter().map(contact_weight).sum::<usize>(),
+            ServerFrame::Reply {
+                result: Ok(Reply::Blocked(page)),
+                ..
+            } => OVERHEAD + page.users.len() * RECEIPT,
+            ServerFrame::Reply {
+                result: Ok(Reply::Sessions(page)),
+                ..
+            } => OVERHEAD + page.sessions.len() * OVERHEAD,
+            ServerFrame::Reply {
+                result: Ok(Reply::User(user)),
+                ..
+            } => OVERHEAD + person_weight(user),
             _ => OVERHEAD,
         }
     }
+}
+
+/// Rough bytes of a contact.
+pub(crate) fn contact_weight(contact: &Contact) -> usize {
+    64 + person_weight(&contact.user)
+}
+
+fn person_weight(user: &UserProfile) -> usize {
+    let texts = [&user.name, &user.about, &user.avatar_url, &user.phone];
+    let texts = texts.into_iter().flatten().map(String::len).sum::<usize>();
+    128 + user.id.as_str().len() + texts
 }
 
 /// Bytes of an entry's variable part.

@@ -63,15 +63,15 @@ pub const fn planted(_: &str) -> bool {
     false
 }
 
-/// Passes a window.
+/// Passes a window: one of [`WINDOWS`], or of an adapter's own.
 #[cfg(feature = "failpoints")]
-pub(crate) fn window(name: &str) {
+pub fn window(name: &str) {
     fail::fail_point!(name, |action| act(name, action.as_deref()));
 }
 
-/// Passes a window.
+/// Passes a window: one of [`WINDOWS`], or of an adapter's own.
 #[cfg(not(feature = "failpoints"))]
-pub(crate) fn window(_: &str) {}
+pub fn window(_: &str) {}
 
 #[cfg(feature = "failpoints")]
 fn act(name: &str, action: Option<&str>) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use starling_protocol::{ConversationId, Entry, ReceiptsChange, Seq, TypingChange, UserId};
+use starling_protocol::{ConversationId, Entry, Hidden, ReceiptsChange, Seq, TypingChange, UserId};
 
 use crate::presence::PresenceNews;
 
@@ -16,22 +16,32 @@ pub(crate) enum NodeMessage {
     /// The log of a conversation reaches at least here; with the changes of membership among what was perhaps
     /// never announced, which concern nodes that do not follow the conversation yet.
     Head(ConversationId, Seq, Vec<Arc<Entry>>),
-    /// The log reaches at least here, and these users, connected to this node, have not confirmed it.
-    Undelivered(ConversationId, Seq, Vec<UserId>),
+    /// These logs reach at least here, and these users, connected to this node, have not confirmed it.
+    Undelivered(Vec<Undelivered>),
     /// The lease that this node waits for is handed to it.
     Granted(ConversationId),
     /// Members' marks have moved, and are stored.
-    Receipts(ReceiptsChange),
+    Receipts(Vec<ReceiptsChange>),
     /// A member types, still types, or has stopped.
     Typing(TypingChange),
     /// What was found to be so of these users.
     Presence(Vec<PresenceNews>),
+    /// This user has taken a conversation off his list.
+    Hidden(UserId, Hidden),
     /// These sign-ins are over: the connections that came by them end.
     SignedOut(Vec<String>),
     /// Who is barred from this conversation has changed.
     Barred(ConversationId),
     /// The node's own echo, for the readiness probe.
     Echo(u64),
+}
+
+/// What a node is told of one log that some of its users have not confirmed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Undelivered {
+    pub(crate) conversation: ConversationId,
+    pub(crate) head: Seq,
+    pub(crate) users: Vec<UserId>,
 }
 
 impl NodeMessage {

@@ -1,11 +1,13 @@
 //! Keeps the offline index: which members were not connected anywhere when something was appended.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use starling_protocol::{ConversationId, Seq, UserId};
 
-use crate::chance::{HashMap, HashSet};
+use crate::chance::HashMap;
+use crate::connections;
 use crate::shared::Shared;
 
 /// Conversations with more members skip the index: no work per offline member (their stored cursors suffice).
@@ -52,35 +54,27 @@ impl OfflineIndexer {
 
     /// Brings the index up to date.
     pub(crate) async fn flush(&self, shared: &Arc<Shared>) {
-        let waiting = std::mem::take(&mut *self.0.lock());
+        let waiting: Vec<_> = std::mem::take(&mut *self.0.lock())
+            .into_iter()
+            .map(|(conversation, mut appended)| {
+                appended
+                    .members
+                    .retain(|user| !shared.sessions.is_connected(user));
+                (conversation, appended)
+            })
+            .collect();
+        let elsewhere: BTreeSet<_> = waiting
+            .iter()
+            .flat_map(|(_, appended)| &appended.members)
+            .cloned()
+            .collect();
+        // Best effort: the member's stored cursor decides, the index only points.
+        let Ok(connected) = connections::of(shared, elsewhere).await else {
+            return;
+        };
         for (conversation, appended) in waiting {
-            let away: Vec<_> = appended
-                .members
-                .into_iter()
-                .filter(|user| !shared.sessions.is_connected(user))
-                .collect();
-            if away.is_empty() {
-                continue;
-            }
-            // Best effort: the member's stored cursor decides, the index only points.
-            let Ok(sessions) = shared.ports.sessions.sessions(&away).await else {
-                return;
-            };
-            let nodes: HashSet<_> = sessions
-                .iter()
-                .flatten()
-                .map(|session| session.incarnation.clone())
-                .collect();
-            let dead = shared
-                .registration
-                .dead_among(shared, nodes.into_iter().collect())
-                .await;
-            let offline: Vec<_> = away
-                .into_iter()
-                .zip(sessions)
-                .filter(|(_, sessions)| sessions.iter().all(|session| dead.contains(&session.incarnation)))
-                .map(|(user, _)| user)
-                .collect();
+            let mut offline = appended.members;
+            offline.retain(|user| !connected.contains_key(user));
             if !offline.is_empty() {
                 let _ = shared
                     .ports

@@ -4,20 +4,20 @@
 //! at most once a round, with all that has changed; there is no work at all for conversations with very many
 //! members. Word of a mark may be lost between nodes; it is told again with the next one, and can be asked for.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt;
 use lru::LruCache;
 use parking_lot::Mutex;
-use starling_protocol::limits::MAX_RECEIPTS_MEMBERS;
 use starling_protocol::{ConversationId, Receipt, ReceiptsChange, Seq, UserId};
 use tokio::time::{Instant, sleep};
 
 use crate::chance::{HashMap, HashSet};
 use crate::node_message::NodeMessage;
-use crate::ports::Unavailable;
+use crate::ports::{Incarnation, MemberRecord, Unavailable};
+use crate::rosters;
 use crate::shared::Shared;
 
 /// Between two events about one conversation.
@@ -27,8 +27,8 @@ const PER_MEMBER: Duration = Duration::from_millis(1);
 /// How long a conversation with too many members is believed to be one.
 const LARGE_FOR: Duration = Duration::from_secs(60);
 const LARGE_REMEMBERED: NonZeroUsize = NonZeroUsize::new(10_000).expect("not zero");
-/// Conversations whose marks are read at the same time.
-const AT_ONCE: usize = 16;
+/// Conversations of one message to other nodes.
+const CHUNK: usize = 100;
 
 /// Marks that have moved, on their way to the sessions of all nodes.
 pub(crate) struct Receipts {
@@ -87,7 +87,7 @@ impl Receipts {
     /// Announces what has moved, to this node too. What cannot be read is kept for the next time.
     pub(crate) async fn announce(&self, shared: &Shared) {
         let now = Instant::now();
-        let due: Vec<_> = {
+        let due: HashMap<_, _> = {
             let mut paced = self.paced.lock();
             paced.retain(|_, until| *until > now);
             self.moved
@@ -95,36 +95,51 @@ impl Receipts {
                 .extract_if(|conversation, _| !paced.contains_key(conversation))
                 .collect()
         };
-        futures::stream::iter(due)
-            .for_each_concurrent(AT_ONCE, |(conversation, users)| async move {
-                if let Err(unavailable) = self.announce_one(shared, &conversation, &users).await {
-                    tracing::debug!(%conversation, %unavailable, "receipts not announced yet");
-                    users.iter().for_each(|user| self.moved(&conversation, user));
-                }
+        if due.is_empty() {
+            return;
+        }
+        // Read after the marks were written: of several nodes that write at once, the last one reads all.
+        let mut rosters = match rosters::read(&*shared.ports.directory, due.keys().cloned().collect()).await {
+            Ok(rosters) => rosters,
+            Err(unavailable) => {
+                tracing::debug!(%unavailable, "receipts not announced yet");
+                self.moved.lock().extend(due);
+                return;
+            }
+        };
+        for large in rosters.large {
+            self.large.lock().put(large, Instant::now() + LARGE_FOR);
+        }
+        let changes: Vec<_> = due
+            .into_iter()
+            .filter_map(|(conversation, users)| {
+                let members = rosters.of.remove(&conversation)?;
+                self.change(conversation, &users, &members)
             })
-            .await;
+            .collect();
+        for change in &changes {
+            self.heard(shared, change.clone());
+        }
+        for changes in changes.chunks(CHUNK) {
+            // Best effort: without coordination other nodes' clients hear of it with the next one.
+            if tell_nodes(shared, changes).await.is_err() {
+                return;
+            }
+        }
     }
 
-    async fn announce_one(
+    /// What is to be told of a conversation in which these users' marks have moved.
+    fn change(
         &self,
-        shared: &Shared,
-        conversation: &ConversationId,
+        conversation: ConversationId,
         users: &HashSet<UserId>,
-    ) -> Result<(), Unavailable> {
-        // Read after the marks were written: of several nodes that write at once, the last one reads all.
-        let members = shared
-            .ports
-            .directory
-            .members_after(conversation, None, MAX_RECEIPTS_MEMBERS + 1)
-            .await?;
-        let now = Instant::now();
-        if members.len() > MAX_RECEIPTS_MEMBERS {
-            self.large.lock().put(conversation.clone(), now + LARGE_FOR);
-            return Ok(());
-        }
+        members: &[MemberRecord],
+    ) -> Option<ReceiptsChange> {
         let pace = PER_MEMBER * u32::try_from(members.len()).unwrap_or(u32::MAX);
         if pace > ROUND {
-            self.paced.lock().insert(conversation.clone(), now + pace);
+            self.paced
+                .lock()
+                .insert(conversation.clone(), Instant::now() + pace);
         }
         let marks: Vec<_> = members.iter().map(|member| member.receipt()).collect();
         let least = |of: fn(&Receipt) -> Seq| marks.iter().map(of).min().unwrap_or_default();
@@ -133,21 +148,12 @@ impl Receipts {
             .into_iter()
             .filter(|mark| users.contains(&mark.user))
             .collect();
-        if members.is_empty() {
-            return Ok(());
-        }
-        let change = ReceiptsChange {
-            conversation: conversation.clone(),
+        (!members.is_empty()).then_some(ReceiptsChange {
+            conversation,
             delivered,
             read,
             members,
-        };
-        self.heard(shared, change.clone());
-        let payload = NodeMessage::Receipts(change).encode();
-        let own = shared.incarnation();
-        // Best effort: without coordination other nodes' clients hear of it with the next one.
-        let _ = shared.ports.bus.announce(conversation, payload, &own).await;
-        Ok(())
+        })
     }
 
     /// Takes in what a node has announced.
@@ -186,6 +192,24 @@ impl Receipts {
             });
         }
     }
+}
+
+/// Tells the other nodes with sessions in these conversations: each of all that concern it, at once.
+async fn tell_nodes(shared: &Shared, changes: &[ReceiptsChange]) -> Result<(), Unavailable> {
+    let conversations: Vec<_> = changes.iter().map(|change| change.conversation.clone()).collect();
+    let routes = shared.ports.bus.routes(&conversations).await?;
+    let own = shared.incarnation();
+    let mut by_node: BTreeMap<Incarnation, Vec<ReceiptsChange>> = BTreeMap::new();
+    for (change, route) in changes.iter().zip(routes) {
+        for node in route.into_iter().filter(|node| *node != own) {
+            by_node.entry(node).or_default().push(change.clone());
+        }
+    }
+    for (node, changes) in by_node {
+        let payload = NodeMessage::Receipts(changes).encode();
+        shared.ports.bus.publish(&[node], payload).await?;
+    }
+    Ok(())
 }
 
 /// Tells this node's sessions of receipts, once a round, until the task is dropped.

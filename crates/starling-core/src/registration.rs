@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use starling_protocol::ConversationId;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::chance::{HashMap, HashSet};
@@ -28,6 +28,8 @@ pub(crate) struct Registration {
     lost: Notify,
     /// All of ours is registered anew.
     renewed: Notify,
+    /// Counts the times that this, or the death of a node, was found.
+    losses: watch::Sender<u64>,
 }
 
 struct Seen {
@@ -44,6 +46,11 @@ impl Registration {
     /// Waits until all is registered anew: what was said before may not have reached this node.
     pub(crate) async fn renewed(&self) {
         self.renewed.notified().await;
+    }
+
+    /// Changes whenever coordination has lost something of ours, or a node is found dead: what it had in mind is lost.
+    pub(crate) fn losses(&self) -> watch::Receiver<u64> {
+        self.losses.subscribe()
     }
 
     /// Looks at a route that a commit has read: if this node has sessions there and is not on it, coordination
@@ -122,6 +129,7 @@ impl Registration {
                 seen.insert(node.clone(), Seen { alive, at: now });
                 if !alive {
                     dead.insert(node);
+                    self.losses.send_modify(|losses| *losses += 1);
                 }
             }
         }
@@ -189,6 +197,9 @@ async fn rejoin(shared: &Arc<Shared>, heard: &mpsc::Sender<BusEvent>) -> bool {
 /// Enters all sessions and routes of this node; what fails is tried again.
 async fn register(shared: &Arc<Shared>) {
     let incarnation = shared.incarnation();
+    if shared.ports.presence.enter(&incarnation, &[]).await.is_err() {
+        return shared.registration.lost();
+    }
     for chunk in shared.delivery.conversations().chunks(CHUNK) {
         if let Err(unavailable) = shared.ports.bus.join_routes(chunk, &incarnation).await {
             tracing::warn!(%unavailable, "routes not registered");
@@ -225,4 +236,5 @@ async fn register(shared: &Arc<Shared>) {
         }
     }
     shared.registration.renewed.notify_one();
+    shared.registration.losses.send_modify(|losses| *losses += 1);
 }

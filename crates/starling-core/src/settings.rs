@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::events::EventsFrom;
 use crate::people::PeopleSettings;
 use crate::ports::RateLimit;
 
@@ -32,6 +33,8 @@ pub struct Settings {
     pub presence_grace: Duration,
     /// How long the rotation over all conversations pauses between its pages.
     pub rotation_interval: Duration,
+    /// What systems outside are told of a store that is older than they are.
+    pub events_from: EventsFrom,
     /// Signing in.
     pub people: PeopleSettings,
 }
@@ -54,6 +57,7 @@ impl Default for Settings {
             typing_expiry: Duration::from_secs(30),
             presence_grace: Duration::from_secs(2),
             rotation_interval: Duration::from_secs(10),
+            events_from: EventsFrom::default(),
             people: PeopleSettings::default(),
         }
     }

@@ -6,12 +6,15 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
+use starling_protocol::UserId;
 use tokio::time::Instant;
 
 use crate::Settings;
 use crate::attempts::Attempts;
 use crate::delivery::Delivery;
+use crate::events::Events;
 use crate::marks::Marks;
+use crate::node_message::NodeMessage;
 use crate::offline::OfflineIndexer;
 use crate::people::Known;
 use crate::ports::{Incarnation, LeaseToken, Ports};
@@ -45,6 +48,7 @@ pub(crate) struct Shared {
     pub(crate) allowance: SendAllowance,
     pub(crate) registration: Registration,
     pub(crate) people: Known,
+    pub(crate) events: Events,
     incarnation: ArcSwap<Incarnation>,
     claims: AtomicU64,
     draining: AtomicBool,
@@ -68,6 +72,7 @@ impl Shared {
             allowance: SendAllowance::default(),
             registration: Registration::default(),
             people: Known::new(&settings.people),
+            events: Events::new(ports.events.as_ref()),
             incarnation: ArcSwap::from_pointee(incarnation),
             claims: AtomicU64::new(1),
             draining: AtomicBool::new(false),
@@ -100,6 +105,27 @@ impl Shared {
 
     pub(crate) fn start_draining(&self) {
         self.draining.store(true, Ordering::Release);
+    }
+
+    /// Tells the other nodes where a user is connected. Best effort: what it tells they would find out by themselves.
+    pub(crate) async fn tell_nodes_of(&self, user: &UserId, message: NodeMessage) {
+        let own = self.incarnation();
+        let Ok(sessions) = self.ports.sessions.sessions(std::slice::from_ref(user)).await else {
+            return;
+        };
+        let mut nodes: Vec<Incarnation> = sessions
+            .into_iter()
+            .flatten()
+            .map(|session| session.incarnation)
+            .filter(|node| *node != own)
+            .collect();
+        nodes.sort();
+        nodes.dedup();
+        if !nodes.is_empty()
+            && let Err(unavailable) = self.ports.bus.publish(&nodes, message.encode()).await
+        {
+            tracing::debug!(%unavailable, "other nodes are not told");
+        }
     }
 
     pub(crate) fn coordination_failed(&self) {

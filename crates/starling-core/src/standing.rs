@@ -7,8 +7,13 @@ use starling_protocol::{
     Body, ConversationId, ConversationSummary, Entry, Error, ErrorCode, Member, Role, Seq, UserId,
 };
 
-use crate::ports::{ConversationRecord, MemberRecord, Ports, Unavailable};
-use crate::sequencer::{deleted, read_range};
+use crate::ports::{ConversationRecord, MemberRecord, MessageRange, Ports, RangeEnd, Unavailable};
+use crate::sequencer::{deleted, read_range, record_of};
+
+/// So far before a head its log's last message is looked for at once.
+const LOOKED_BACK: Seq = 8;
+/// Searches for last messages that are under way at a time.
+const SEARCHES: usize = 8;
 
 /// A user's relation to a conversation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,9 +78,29 @@ pub(crate) fn not_a_member() -> Error {
 /// Looks a user up. The head is read before the directory, and changes of membership that the directory has
 /// not taken in are taken from the log, so the answer is never older than the head.
 pub(crate) async fn look(ports: &Ports, id: &ConversationId, user: &UserId) -> Result<Seen, Error> {
+    look_as(ports, id, Some(user)).await
+}
+
+/// Looks at an open conversation as a stranger who could join it.
+///
+/// # Errors
+/// `forbidden` where nobody may join by himself; `unknown_conversation`, `unavailable`.
+pub(crate) async fn look_in(ports: &Ports, id: &ConversationId) -> Result<Seen, Error> {
+    let seen = look_as(ports, id, None).await?;
+    if seen.record.open {
+        Ok(seen)
+    } else {
+        Err(Error::new(ErrorCode::Forbidden, "the conversation is not open"))
+    }
+}
+
+async fn look_as(ports: &Ports, id: &ConversationId, user: Option<&UserId>) -> Result<Seen, Error> {
     let head = ports.log.head(id).await?.ok_or_else(unknown_conversation)?;
     let record = ports.directory.conversation(id).await?;
-    let member = ports.directory.member(id, user).await?;
+    let member = match user {
+        Some(user) => ports.directory.member(id, user).await?,
+        None => None,
+    };
     let applied = record.as_ref().map_or(0, |record| record.applied);
     let (mut standing, changed) = match member {
         Some(member) => (standing_of(&member), member.changed),
@@ -98,7 +123,7 @@ pub(crate) async fn look(ports: &Ports, id: &ConversationId, user: &UserId) -> R
                 (record.name, record.description) = (profile.name, profile.description);
                 (record.avatar_url, record.open) = (profile.avatar_url, profile.open);
             }
-            if entry.seq > changed {
+            if let Some(user) = user.filter(|_| entry.seq > changed) {
                 fold(&mut standing, &entry, user);
             }
         }
@@ -119,25 +144,6 @@ fn standing_of(member: &MemberRecord) -> Standing {
         },
         Some(left) => Standing::Former { left },
     }
-}
-
-fn record_of(entry: &Entry) -> Option<ConversationRecord> {
-    let (Body::Created { kind, name, open, .. }, Some(sender)) = (&entry.body, &entry.sender) else {
-        return None;
-    };
-    Some(ConversationRecord {
-        id: entry.conversation.clone(),
-        kind: *kind,
-        name: name.clone(),
-        description: None,
-        avatar_url: None,
-        open: *open,
-        updated: entry.seq,
-        created_by: sender.clone(),
-        created_at: entry.at,
-        applied: 0,
-        dissolved: None,
-    })
 }
 
 fn fold(standing: &mut Standing, entry: &Entry, user: &UserId) {
@@ -180,37 +186,31 @@ pub(crate) struct Listed {
     pub(crate) summary: ConversationSummary,
     /// Seq of the entry that made the user a member, or changed the membership last.
     pub(crate) changed: Seq,
+    /// Seq of the last change of who is a member, or of what one may do.
+    pub(crate) membership: Seq,
 }
 
 /// What a user's memberships look like, conversations whose log cannot be found left out. Three queries,
-/// however many there are.
+/// however many there are, and what [`last_messages`] takes.
 pub(crate) async fn list(ports: &Ports, memberships: &[MemberRecord]) -> Result<Vec<Listed>, Unavailable> {
     let ids: Vec<_> = memberships
         .iter()
         .map(|member| member.conversation.clone())
         .collect();
-    let places: Vec<_> = memberships
-        .iter()
-        .filter(|member| member.read > 0)
-        .map(|member| (member.conversation.clone(), member.read))
-        .collect();
-    let (records, heads, read) = futures::future::try_join3(
+    let (records, heads, messages) = futures::future::try_join3(
         ports.directory.conversations(&ids),
         ports.log.heads(&ids),
-        ports.log.at(&places),
+        read_counts(ports, memberships),
     )
     .await?;
     let mut records: HashMap<_, _> = records
         .into_iter()
         .map(|record| (record.id.clone(), record))
         .collect();
+    let mut last = last_messages(ports, &heads).await?;
     let mut heads: HashMap<_, _> = heads
         .into_iter()
         .map(|head| (head.conversation.clone(), head))
-        .collect();
-    let messages: HashMap<_, _> = read
-        .into_iter()
-        .map(|entry| (entry.conversation.clone(), entry.messages))
         .collect();
     let listed = memberships.iter().filter_map(|member| {
         let record = records.remove(&member.conversation)?;
@@ -219,20 +219,128 @@ pub(crate) async fn list(ports: &Ports, memberships: &[MemberRecord]) -> Result<
             return None;
         }
         let seen = messages.get(&member.conversation).copied().unwrap_or(0);
+        let last = last.remove(&member.conversation);
         Some(Listed {
-            summary: summary(&record, member.role, member.into(), head, seen),
+            summary: summary(&record, member.role, member.into(), &head, last, seen),
             changed: member.changed,
+            membership: head.membership,
         })
     });
     Ok(listed.collect())
 }
 
+/// What a member's conversation holds.
+pub(crate) struct Held {
+    pub(crate) conversation: ConversationId,
+    pub(crate) messages: u64,
+    /// Messages after his read mark.
+    pub(crate) unread: u64,
+}
+
+/// What a user's memberships amount to, conversations whose log cannot be found left out. Two queries, however many
+/// there are.
+pub(crate) async fn count(ports: &Ports, memberships: &[MemberRecord]) -> Result<Vec<Held>, Unavailable> {
+    let ids: Vec<_> = memberships
+        .iter()
+        .map(|member| member.conversation.clone())
+        .collect();
+    let (heads, read) =
+        futures::future::try_join(ports.log.heads(&ids), read_counts(ports, memberships)).await?;
+    let held = heads
+        .into_iter()
+        .filter(|head| head.body != Body::Dissolved {})
+        .map(|head| Held {
+            conversation: head.conversation.clone(),
+            messages: head.messages,
+            unread: head
+                .messages
+                .saturating_sub(read.get(&head.conversation).copied().unwrap_or(0)),
+        });
+    Ok(held.collect())
+}
+
+/// For each conversation the count of messages at the member's read mark.
+async fn read_counts(
+    ports: &Ports,
+    memberships: &[MemberRecord],
+) -> Result<HashMap<ConversationId, u64>, Unavailable> {
+    let places: Vec<_> = memberships
+        .iter()
+        .filter(|member| member.read > 0)
+        .map(|member| (member.conversation.clone(), member.read))
+        .collect();
+    let read = ports.log.at(&places).await?;
+    Ok(read
+        .into_iter()
+        .map(|entry| (entry.conversation.clone(), entry.messages))
+        .collect())
+}
+
+/// The last messages of the logs with these heads, by conversation; those in which nothing was said are left out.
+///
+/// Most often the head is it. Otherwise it stands right before the head, mostly, so that is looked up in one query for
+/// all of them; what is left is searched for, log by log.
+async fn last_messages(
+    ports: &Ports,
+    heads: &[Arc<Entry>],
+) -> Result<HashMap<ConversationId, Arc<Entry>>, Unavailable> {
+    let (found, others): (Vec<_>, Vec<_>) = heads
+        .iter()
+        .filter(|head| head.messages > 0)
+        .cloned()
+        .partition(|head| head.body.is_message());
+    let mut last: HashMap<_, _> = by_conversation(found).collect();
+    let mut places = Vec::new();
+    for head in &others {
+        let near = head.seq.saturating_sub(LOOKED_BACK).max(1)..head.seq;
+        places.extend(near.map(|seq| (head.conversation.clone(), seq)));
+    }
+    if places.is_empty() {
+        return Ok(last);
+    }
+    let mut found = ports.log.at(&places).await?;
+    found.retain(|entry| entry.body.is_message());
+    // Of several in one log the last one stays.
+    found.sort_unstable_by_key(|entry| entry.seq);
+    last.extend(by_conversation(found));
+    let left: Vec<_> = others
+        .into_iter()
+        .filter(|head| !last.contains_key(&head.conversation))
+        .collect();
+    for some in left.chunks(SEARCHES) {
+        let searches: Vec<_> = some.iter().map(|head| search_last(ports, head)).collect();
+        let found = futures::future::try_join_all(searches).await?;
+        last.extend(by_conversation(found.into_iter().flatten()));
+    }
+    Ok(last)
+}
+
+fn by_conversation(
+    entries: impl IntoIterator<Item = Arc<Entry>>,
+) -> impl Iterator<Item = (ConversationId, Arc<Entry>)> {
+    entries
+        .into_iter()
+        .map(|entry| (entry.conversation.clone(), entry))
+}
+
+async fn search_last(ports: &Ports, head: &Entry) -> Result<Option<Arc<Entry>>, Unavailable> {
+    let number = MessageRange {
+        after: head.messages - 1,
+        to: head.messages,
+        sender: None,
+        end: RangeEnd::Highest,
+        skip: 0,
+    };
+    Ok(ports.log.messages(&head.conversation, &number, 1).await?.pop())
+}
+
 /// A conversation as a member sees it; `seen` is the count of messages at his read mark.
-pub(crate) fn summary(
+fn summary(
     record: &ConversationRecord,
     role: Role,
     marks: MemberMarks,
-    head: Arc<Entry>,
+    head: &Entry,
+    last: Option<Arc<Entry>>,
     seen: u64,
 ) -> ConversationSummary {
     ConversationSummary {
@@ -248,7 +356,7 @@ pub(crate) fn summary(
         read: marks.read,
         unread: head.messages.saturating_sub(seen),
         hidden: marks.hidden.is_some_and(|hidden| head.messages <= hidden),
-        last: Some(head),
+        last,
     }
 }
 
@@ -258,16 +366,19 @@ pub(crate) async fn summary_of(ports: &Ports, seen: Seen) -> Result<Conversation
         return Err(not_a_member());
     };
     let place = [(seen.record.id.clone(), marks.read)];
-    let messages = match marks.read {
-        0 => 0,
-        _ => ports
-            .log
-            .at(&place)
-            .await?
-            .first()
-            .map_or(0, |entry| entry.messages),
+    let messages = async {
+        match marks.read {
+            0 => Ok(0),
+            _ => {
+                let found = ports.log.at(&place).await?;
+                Ok(found.first().map_or(0, |entry| entry.messages))
+            }
+        }
     };
-    Ok(summary(&seen.record, role, marks, seen.head, messages))
+    let last = last_messages(ports, std::slice::from_ref(&seen.head));
+    let (messages, mut last) = futures::future::try_join(messages, last).await?;
+    let last = last.remove(&seen.record.id);
+    Ok(summary(&seen.record, role, marks, &seen.head, last, messages))
 }
 
 /// The members of a conversation.

@@ -16,11 +16,6 @@ pub(crate) fn unix_millis() -> i64 {
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// Between nothing and `over`, so that what began together does not go on together.
-pub(crate) fn spread(over: Duration) -> Duration {
-    over.mul_f64(chance::draw(|rng| rng.random_range(0.0..1.0)))
-}
-
 /// Between half and one and a half of `base`, so that nodes do not act in step.
 pub(crate) fn jittered(base: Duration) -> Duration {
     base.mul_f64(chance::draw(|rng| rng.random_range(0.5..1.5)))

@@ -13,8 +13,9 @@ use tokio::time::{Instant, sleep};
 use crate::chance::HashMap;
 use crate::local_rate::LocalRate;
 use crate::node_message::NodeMessage;
-use crate::ports::{ConnectionId, RateLimit};
+use crate::ports::{ConnectionId, RateLimit, SanctionRecord};
 use crate::shared::Shared;
+use crate::time::unix_millis;
 
 /// How often a user may begin to type, on one node; what is beyond is dropped.
 const STARTS: RateLimit = RateLimit {
@@ -59,42 +60,59 @@ impl Typists {
         change: TypingChange,
         connection: Option<&ConnectionId>,
     ) {
-        let announce = if change.typing {
-            self.starts(shared, &change, connection)
-        } else {
+        let announce = if !change.typing {
             self.ended(shared, &change.conversation, &change.user)
+        } else if let Some(again) = self.goes_on(shared, &change, connection) {
+            again
+        } else {
+            let may_begin = self.may_begin(&change.user) && may_speak(shared, &change).await;
+            may_begin && self.begins(shared, &change, connection)
         };
         if announce {
             announce_change(shared, change).await;
         }
     }
 
-    /// Whether other nodes are to hear of it.
-    fn starts(&self, shared: &Shared, change: &TypingChange, connection: Option<&ConnectionId>) -> bool {
+    /// Of one who types already: whether other nodes are to hear it again.
+    fn goes_on(
+        &self,
+        shared: &Shared,
+        change: &TypingChange,
+        connection: Option<&ConnectionId>,
+    ) -> Option<bool> {
         let now = Instant::now();
-        let until = now + shared.settings.typing_expiry;
         let mut typing = self.typing.lock();
-        let key = (change.conversation.clone(), change.user.clone());
-        if let Some(typist) = typing.get_mut(&key) {
-            typist.until = until;
-            typist.connection = connection.cloned();
-            let again = typist.announced.is_none_or(|announced| now - announced >= REPEAT);
-            if again {
-                typist.announced = Some(now);
-            }
-            return again;
+        let typist = typing.get_mut(&(change.conversation.clone(), change.user.clone()))?;
+        typist.until = now + shared.settings.typing_expiry;
+        typist.connection = connection.cloned();
+        let again = typist.announced.is_none_or(|announced| now - announced >= REPEAT);
+        if again {
+            typist.announced = Some(now);
         }
-        if typing.len() >= MAX_TYPISTS || self.starts.take(&change.user).is_err() {
-            metrics::counter!("starling_signals_dropped_total", "reason" => "rate").increment(1);
-            return false;
+        Some(again)
+    }
+
+    fn may_begin(&self, user: &UserId) -> bool {
+        let may = self.typing.lock().len() < MAX_TYPISTS && self.starts.take(user).is_ok();
+        if !may {
+            dropped("rate");
         }
+        may
+    }
+
+    /// Whether other nodes are to hear of it.
+    fn begins(&self, shared: &Shared, change: &TypingChange, connection: Option<&ConnectionId>) -> bool {
+        let now = Instant::now();
         let typist = Typist {
-            until,
+            until: now + shared.settings.typing_expiry,
             connection: connection.cloned(),
             announced: Some(now),
         };
-        typing.insert(key, typist);
-        drop(typing);
+        let key = (change.conversation.clone(), change.user.clone());
+        if self.typing.lock().insert(key, typist).is_some() {
+            // He has said so by another connection meanwhile.
+            return false;
+        }
         shared.delivery.tell_typing(change.clone());
         true
     }
@@ -127,7 +145,7 @@ impl Typists {
                 return;
             }
             if typing.len() >= MAX_TYPISTS {
-                metrics::counter!("starling_signals_dropped_total", "reason" => "rate").increment(1);
+                dropped("rate");
                 return;
             }
             let typist = Typist {
@@ -186,6 +204,27 @@ impl Typists {
     }
 }
 
+/// Whether a member may be heard of: one who is muted does not speak. Asked for each beginning, of which there are few.
+/// What cannot be found out now is not passed on.
+async fn may_speak(shared: &Shared, change: &TypingChange) -> bool {
+    let directory = &shared.ports.directory;
+    let found = directory.sanction(&change.conversation, &change.user).await;
+    let reason = match found {
+        Ok(Some(SanctionRecord {
+            muted_until: Some(until),
+            ..
+        })) if unix_millis() < until => "muted",
+        Ok(_) => return true,
+        Err(_) => "unavailable",
+    };
+    dropped(reason);
+    false
+}
+
+fn dropped(reason: &'static str) {
+    metrics::counter!("starling_signals_dropped_total", "reason" => reason).increment(1);
+}
+
 fn end_of((conversation, user): (ConversationId, UserId)) -> TypingChange {
     TypingChange {
         conversation,
@@ -202,11 +241,13 @@ async fn announce_change(shared: &Shared, change: TypingChange) {
     if shared.coordination_is_down() {
         return;
     }
-    let id = change.conversation.clone();
-    let payload = NodeMessage::Typing(change).encode();
+    let bus = &shared.ports.bus;
     let own = shared.incarnation();
     // Best effort: a typist who goes on says so again.
-    let _ = shared.ports.bus.announce(&id, payload, &own).await;
+    if let Ok(routes) = bus.routes(std::slice::from_ref(&change.conversation)).await {
+        let others: Vec<_> = routes.into_iter().flatten().filter(|node| *node != own).collect();
+        let _ = bus.publish(&others, NodeMessage::Typing(change).encode()).await;
+    }
 }
 
 /// Ends what nobody has repeated, until the task is dropped.

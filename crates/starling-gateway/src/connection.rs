@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use axum::extract::ws::WebSocket;
 use futures::StreamExt;
-use starling_core::people::Watch;
 use starling_core::{Identity, Outbox, Session, SessionGuard, SharedFrame, until_expired};
 use starling_protocol::{CloseCode, Codec, ErrorCode, Ready, Reply};
 use tokio::sync::{Notify, OwnedSemaphorePermit};
@@ -69,8 +68,6 @@ struct Admitted {
     session: Arc<Session>,
     guard: SessionGuard,
     expires_at: Option<i64>,
-    /// Closes the outbox when the sign-in ends.
-    watch: Option<Watch>,
     /// The `auth` frame that is to be answered.
     asked: Option<u64>,
 }
@@ -88,21 +85,14 @@ async fn admit(
             (identity, Some(id))
         }
     };
-    let Identity {
-        user,
-        name,
-        expires_at,
-        sign_in,
-    } = identity;
-    match gateway.engine().open_session(user, name, outbox.clone()).await {
+    let expires_at = identity.expires_at;
+    match gateway.engine().open_session(identity, outbox.clone()).await {
         Ok(session) => {
             let guard = SessionGuard::new(session.clone());
-            let watch = sign_in.map(|id| gateway.engine().people().watch(&id, outbox));
             Ok(Admitted {
                 session,
                 guard,
                 expires_at,
-                watch,
                 asked,
             })
         }
@@ -121,7 +111,6 @@ async fn live(
         session,
         guard,
         expires_at,
-        watch,
         asked,
     } = admitted;
     Outcome::Accepted.record();
@@ -146,7 +135,6 @@ async fn live(
     };
     // Before the client learns of the end: it may come back at once, and this connection must not count then.
     guard.close().await;
-    drop(watch);
     drop(open);
     tracing::debug!(user = %session.user(), connection = %session.connection(), ?end, "disconnected");
     end

@@ -216,6 +216,29 @@ impl Directory for Mongo {
         .await
     }
 
+    async fn members_of(
+        &self,
+        conversations: &[ConversationId],
+        limit: usize,
+    ) -> Result<Vec<MemberRecord>, Unavailable> {
+        if conversations.is_empty() || limit == 0 {
+            return Ok(Vec::new());
+        }
+        call_or_unavailable("members_of", self.settings.read_timeout, async {
+            let ids: Vec<&str> = conversations.iter().map(ConversationId::as_str).collect();
+            let cursor = self
+                .members
+                .find(doc! { "conversation": { "$in": ids }, "left": 0_i64 })
+                .sort(doc! { "conversation": 1, "user": 1 })
+                .limit(i64::try_from(limit).unwrap_or(i64::MAX))
+                .batch_size(BATCH)
+                .hint(Hint::Name(CONVERSATION_USER.to_owned()))
+                .await?;
+            Ok(cursor.map_ok(MemberRecord::from).try_collect().await?)
+        })
+        .await
+    }
+
     async fn member(
         &self,
         conversation: &ConversationId,
@@ -243,6 +266,22 @@ impl Directory for Mongo {
                 .batch_size(BATCH)
                 .await?;
             Ok(cursor.map_ok(SanctionRecord::from).try_collect().await?)
+        })
+        .await
+    }
+
+    async fn sanction(
+        &self,
+        conversation: &ConversationId,
+        user: &UserId,
+    ) -> Result<Option<SanctionRecord>, Unavailable> {
+        call_or_unavailable("sanction", self.settings.read_timeout, async {
+            let found = self
+                .sanctions
+                .find_one(doc! { "conversation": conversation.as_str(), "user": user.as_str() })
+                .hint(Hint::Name(CONVERSATION_USER.to_owned()))
+                .await?;
+            Ok(found.map(SanctionRecord::from))
         })
         .await
     }

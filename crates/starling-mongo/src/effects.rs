@@ -370,6 +370,6 @@ pub(crate) fn number(seq: Seq) -> Result<i64, CallError> {
 }
 
 /// The stored spelling of a unit variant, which is the protocol's.
-fn constant(value: &impl serde::Serialize) -> Result<Bson, CallError> {
+pub(crate) fn constant(value: &impl serde::Serialize) -> Result<Bson, CallError> {
     bson::serialize_to_bson(value).map_err(|error| CallError::Reply(error.to_string()))
 }

@@ -126,6 +126,8 @@ mod tests {
             Body::Created {
                 kind: Kind::Group,
                 name: Some("tea".into()),
+                description: Some("at five".into()),
+                avatar_url: Some("https://pictures.example.org/tea.png".into()),
                 open: true,
                 members: vec![
                     Member {
@@ -138,7 +140,8 @@ mod tests {
                     },
                 ],
             },
-            doc! { "created": { "kind": "group", "name": "tea", "open": true, "members": [
+            doc! { "created": { "kind": "group", "name": "tea", "description": "at five",
+                "avatar_url": "https://pictures.example.org/tea.png", "open": true, "members": [
                 { "user": "alice", "role": "admin" }, { "user": "bob", "role": "moderator" },
             ] } },
         );
@@ -146,6 +149,8 @@ mod tests {
             Body::Created {
                 kind: Kind::Direct,
                 name: None,
+                description: None,
+                avatar_url: None,
                 open: false,
                 members: vec![],
             },

@@ -19,7 +19,7 @@ use crate::Mongo;
 use crate::call::{CallError, call, call_or_unavailable, count_error};
 use crate::entry_document::{StoredEntry, encode};
 use crate::error::describe;
-use crate::indexes::{CONVERSATION_MESSAGES, CONVERSATION_SENDER_CLIENT_ID, CONVERSATION_SEQ};
+use crate::indexes::{CONVERSATION_SENDER_CLIENT_ID, CONVERSATION_SEQ};
 
 /// Items in one query; more are asked for in several.
 const CHUNK: usize = 500;
@@ -142,28 +142,23 @@ impl EntryLog for Mongo {
         if range.after >= range.to || limit == 0 {
             return Ok(Vec::new());
         }
-        let mut filter = doc! {
-            "conversation": conversation.as_str(),
-            "messages": { "$gt": bound(range.after), "$lte": bound(range.to) },
-            // What the index is limited to.
-            "body.message": { "$exists": true },
-        };
-        if let Some(sender) = &range.sender {
-            filter.insert("sender", sender.as_str());
-        }
         let direction = match range.end {
             RangeEnd::Lowest => 1,
             RangeEnd::Highest => -1,
         };
         call_or_unavailable("messages", self.settings.read_timeout, async {
+            let mut filter = self.numbered(conversation, range.after, range.to).await?;
+            if let Some(sender) = &range.sender {
+                filter.insert("sender", sender.as_str());
+            }
             let cursor = self
                 .entries
                 .find(filter)
-                .sort(doc! { "messages": direction })
+                .sort(doc! { "seq": direction })
                 .skip(range.skip as u64)
                 .limit(i64::try_from(limit).unwrap_or(i64::MAX))
                 .batch_size(batch_size(limit))
-                .hint(Hint::Name(CONVERSATION_MESSAGES.to_owned()))
+                .hint(by_seq())
                 .await?;
             let found: Vec<StoredEntry> = cursor.try_collect().await?;
             let mut page: Vec<_> = found.into_iter().map(|stored| Arc::new(stored.into())).collect();
@@ -185,24 +180,20 @@ impl EntryLog for Mongo {
         if after >= to {
             return Ok(Tally::default());
         }
-        let filter = doc! {
-            "conversation": conversation.as_str(),
-            "messages": { "$gt": bound(after), "$lte": bound(to) },
-            "body.message": { "$exists": true },
-        };
         let day = doc! { "$subtract": ["$at", { "$mod": ["$at", DAY_MS] }] };
-        let pipeline = [
-            doc! { "$match": filter },
-            doc! { "$facet": {
-                "days": [{ "$group": { "_id": day, "messages": { "$sum": 1_i64 } } }],
-                "senders": [{ "$group": { "_id": "$sender" } }, { "$count": "count" }],
-            } },
-        ];
         call_or_unavailable("tally", self.settings.read_timeout, async {
+            let filter = self.numbered(conversation, after, to).await?;
+            let pipeline = [
+                doc! { "$match": filter },
+                doc! { "$facet": {
+                    "days": [{ "$group": { "_id": day, "messages": { "$sum": 1_i64 } } }],
+                    "senders": [{ "$group": { "_id": "$sender" } }, { "$count": "count" }],
+                } },
+            ];
             let cursor = self
                 .entries
                 .aggregate(pipeline)
-                .hint(Hint::Name(CONVERSATION_MESSAGES.to_owned()))
+                .hint(by_seq())
                 .max_time(self.settings.read_timeout)
                 .with_type::<StoredTally>()
                 .await?;
@@ -357,12 +348,12 @@ fn lone_collision(error: &Error) -> Option<usize> {
     }
 }
 
-fn by_seq() -> Hint {
+pub(crate) fn by_seq() -> Hint {
     Hint::Name(CONVERSATION_SEQ.to_owned())
 }
 
 /// A seq in a filter. Nothing is stored beyond what BSON holds, so the largest number stands for all beyond it.
-fn bound(seq: Seq) -> i64 {
+pub(crate) fn bound(seq: Seq) -> i64 {
     i64::try_from(seq).unwrap_or(i64::MAX)
 }
 

@@ -15,13 +15,13 @@ use crate::effects::is_older;
 /// A user's bans and mutes in a conversation, as stored.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct SanctionDocument {
-    conversation: ConversationId,
-    user: UserId,
-    banned: bool,
-    banned_at: u64,
+    pub(crate) conversation: ConversationId,
+    pub(crate) user: UserId,
+    pub(crate) banned: bool,
+    pub(crate) banned_at: u64,
     /// 0: he is not muted.
-    muted_until: i64,
-    muted_at: u64,
+    pub(crate) muted_until: i64,
+    pub(crate) muted_at: u64,
 }
 
 impl From<SanctionDocument> for SanctionRecord {
@@ -49,7 +49,7 @@ pub(crate) struct InviteDocument {
     /// 0: any number.
     max_uses: u32,
     uses: u32,
-    revoked: bool,
+    pub(crate) revoked: bool,
     /// Neither revoked nor used up, so that an index can hold just these.
     usable: bool,
     changed: u64,

@@ -12,8 +12,6 @@ use starling_core::{defect, planted};
 pub(crate) const CONVERSATION_SEQ: &str = "conversation_seq";
 /// The idempotency keys. Partial: entries of the system have none.
 pub(crate) const CONVERSATION_SENDER_CLIENT_ID: &str = "conversation_sender_client_id";
-/// Messages by number. Partial: it holds messages only.
-pub(crate) const CONVERSATION_MESSAGES: &str = "conversation_messages";
 /// One record per member.
 pub(crate) const CONVERSATION_USER: &str = "conversation_user";
 /// The conversations of a user. Partial: it holds present members only.
@@ -57,12 +55,6 @@ pub(crate) async fn create_indexes(database: &Database) -> Result<(), Error> {
             !planted(defect::NO_IDEMPOTENCY),
             doc! { "conversation": 1, "sender": 1, "client_id": 1 },
             Some(doc! { "client_id": { "$exists": true } }),
-        ),
-        index(
-            CONVERSATION_MESSAGES,
-            false,
-            doc! { "conversation": 1, "messages": 1, "sender": 1 },
-            Some(doc! { "body.message": { "$exists": true } }),
         ),
     ];
     let user_present = IndexOptions::builder()

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::archive;
 use crate::commands;
 use crate::settings::{Inputs, Problems};
 
@@ -19,13 +20,17 @@ struct Cli {
     /// A settings file (TOML). STARLING_* variables win over it; `starling config` prints the outcome.
     #[arg(long, global = true, env = "STARLING_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
+    /// It is about a cluster, also where none of its services is set: those are looked for on this machine.
+    #[arg(long, global = true)]
+    cluster: bool,
     #[command(subcommand)]
     command: Option<Command>,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Runs a node (what happens without a command, too).
+    /// Runs a node (what happens without a command, too): of a cluster where one of its services is set, and
+    /// otherwise one that needs nothing but this machine.
     Serve,
     /// Mints a token for trying things, with the node's own secret (HS256), and prints it.
     Token(commands::token::Args),
@@ -35,6 +40,10 @@ enum Command {
     Config,
     /// Makes a file with a random secret for tokens, unless it is there already.
     Secret(commands::secret::Args),
+    /// Takes everything out of the store, into a file of JSON lines. No node may work on it meanwhile.
+    Export(archive::ExportArgs),
+    /// Puts everything that a file of `starling export` holds into an empty store, and verifies it.
+    Import(archive::ImportArgs),
     /// What an operator does to the services around the nodes.
     #[command(subcommand)]
     Admin(commands::admin::Command),
@@ -43,13 +52,17 @@ enum Command {
 /// Does what the arguments say.
 pub(crate) fn run() -> ExitCode {
     let cli = Cli::parse();
-    let inputs = Inputs::of_process(cli.config.filter(|path| !path.as_os_str().is_empty()));
-    let outcome = match cli.command.unwrap_or(Command::Serve) {
+    let command = cli.command.unwrap_or(Command::Serve);
+    let config = cli.config.filter(|path| !path.as_os_str().is_empty());
+    let inputs = Inputs::of_process(config, cli.cluster);
+    let outcome = match command {
         Command::Serve => crate::serve::run(&inputs),
         Command::Token(args) => commands::token::run(&inputs, &args),
         Command::Healthcheck(args) => commands::healthcheck::run(&inputs, &args),
         Command::Config => commands::config::run(&inputs),
         Command::Secret(args) => commands::secret::run(&args),
+        Command::Export(args) => archive::export(&inputs, &args),
+        Command::Import(args) => archive::import(&inputs, &args),
         Command::Admin(command) => commands::admin::run(&command),
     };
     match outcome {

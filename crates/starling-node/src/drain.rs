@@ -66,7 +66,7 @@ pub(crate) async fn drain(node: Node, settings: &Settings, signals: &mut Signals
         if !matches!(node.server.task.await, Ok(Ok(()))) {
             warn!("the server ended with an error");
         }
-        node.services.redis.shutdown().await;
+        node.services.close().await;
     });
     tokio::select! {
         ended = timeout_at(deadline, ending) => match ended {

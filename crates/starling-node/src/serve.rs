@@ -1,6 +1,9 @@
 //! `starling serve`: from settings to a node that serves, until it is asked to go.
 
+use std::fs::DirBuilder;
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,18 +15,20 @@ use starling_core::people::SignInGuard;
 use starling_core::{Authenticator, Engine};
 use starling_gateway::{Gateway, GatewaySettings};
 use starling_rest::{CorsOrigin, Departure, Rest, RestSettings};
-use starling_socketio::{Identification, Origins, Rooms, SocketIo, SocketIoSettings};
+use starling_socketio::{ClientAddress, Identification, Origins, Rooms, SocketIo, SocketIoSettings};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
+use crate::commands;
 use crate::drain::{Drained, Node, Signals, drain};
 use crate::gate::Gate;
+use crate::here::only_from_here;
 use crate::limits::raise_open_files;
 use crate::services::Services;
-use crate::settings::{Inputs, Settings, TokenKey};
+use crate::settings::{Backend, Inputs, Settings, TokenKey};
 use crate::telemetry::{RenderMetrics, Telemetry};
-use crate::tokens::{COOLDOWN, Jwks, PublicKey, TokenAuthority};
+use crate::tokens::{COOLDOWN, Jwks, PublicKey, TokenAuthority, VerifyUser};
 
 /// How long what is left of the runtime's work may take at the end.
 const LAST_WORK: Duration = Duration::from_millis(500);
@@ -43,8 +48,8 @@ pub(crate) fn run(inputs: &Inputs) -> Result<()> {
 }
 
 async fn serve(settings: &Settings, telemetry: &Telemetry) -> Result<()> {
-    let secret = secret(settings);
-    let authority = Arc::new(authority(settings, secret.as_deref())?);
+    let secret = secret(settings)?;
+    let authority = authenticator(settings, secret.as_deref())?;
     let mut signals = Signals::take()?;
     let gate = Arc::new(Gate::default());
     let mut server = Server::start(settings, &gate)?;
@@ -61,6 +66,9 @@ async fn serve(settings: &Settings, telemetry: &Telemetry) -> Result<()> {
     let (application, departure) = application(settings, &services.engine, believed, telemetry.render());
     gate.open(application);
     info!(node = services.engine.node_id(), "serving");
+    if let (Backend::Standalone { data_dir }, true) = (&settings.backend, settings.development) {
+        crate::welcome::say(server.address, data_dir)?;
+    }
 
     tokio::select! {
         () = signals.next() => {}
@@ -84,6 +92,8 @@ async fn serve(settings: &Settings, telemetry: &Telemetry) -> Result<()> {
 
 /// The open port, and who answers there.
 pub(crate) struct Server {
+    /// Where it is.
+    pub(crate) address: SocketAddr,
     /// `true` stops accepting.
     pub(crate) stop: watch::Sender<bool>,
     /// Ends when all requests are answered.
@@ -99,7 +109,7 @@ impl Server {
         let address = listener.local_addr().unwrap_or(address);
         info!(node = settings.node_id, %address, version = env!("CARGO_PKG_VERSION"), "listening");
 
-        gate.wait_for("it connects to Redis and MongoDB");
+        gate.wait_for("what it keeps everything in is not there yet");
         let (stop, mut stopped) = watch::channel(false);
         let service = gate.router().into_make_service_with_connect_info::<SocketAddr>();
         let server = axum::serve(listener, service).with_graceful_shutdown(async move {
@@ -107,6 +117,7 @@ impl Server {
             let _ = stopped.wait_for(|stopped| *stopped).await;
         });
         Ok(Self {
+            address,
             stop,
             task: tokio::spawn(async move { server.await }),
         })
@@ -143,11 +154,18 @@ fn application(
     let socketio = SocketIo::new(Arc::clone(engine), authority, socketio(settings));
     let routes = starling_rest::router(rest)
         .merge(starling_gateway::router(gateway))
-        .merge(starling_socketio::router(socketio));
+        .merge(starling_socketio::router(socketio))
+        .merge(starling_web::router());
+    let routes = if settings.development {
+        only_from_here(routes, &settings.cors_origin)
+    } else {
+        routes
+    };
     (routes, departure)
 }
 
 fn socketio(settings: &Settings) -> SocketIoSettings {
+    let trusted = settings.trusted_proxies.clone();
     SocketIoSettings {
         connect_timeout: settings.auth_timeout,
         heartbeat: settings.heartbeat,
@@ -167,15 +185,28 @@ fn socketio(settings: &Settings) -> SocketIoSettings {
         } else {
             Rooms::MustExist
         },
+        community: settings.community_channel.clone(),
+        sync_interval: settings.sync_interval,
+        client_address: ClientAddress::new(move |peer, headers| {
+            starling_gateway::client_address(peer, headers, &trusted)
+        }),
         ..SocketIoSettings::default()
     }
 }
 
 /// The cluster's own secret: what tokens of sessions are signed with, and other keys are derived from.
-fn secret(settings: &Settings) -> Option<String> {
-    match &settings.token_key {
+fn secret(settings: &Settings) -> Result<Option<String>> {
+    Ok(match &settings.token_key {
         TokenKey::Secret(secret) => Some(secret.clone()),
         TokenKey::PublicKey(_) | TokenKey::Outside => None,
+        TokenKey::Kept(path) => {
+            let making = || format!("cannot keep the secret of this machine in {}", path.display());
+            if let Some(directory) = path.parent() {
+                make_private(directory).with_context(making)?;
+            }
+            commands::secret::create(path).with_context(making)?;
+            settings.token_key.secret().with_context(making)?
+        }
         TokenKey::MadeUp => {
             warn!(
                 "development mode without a token_secret: one was made up and ends with this process, so no token \
@@ -183,10 +214,33 @@ fn secret(settings: &Settings) -> Option<String> {
             );
             Some(HEXLOWER.encode(&rand::random::<[u8; 32]>()))
         }
-    }
+    })
 }
 
-fn authority(settings: &Settings, secret: Option<&str>) -> Result<TokenAuthority> {
+/// Makes a directory that nobody but its owner reads, where there is none.
+fn make_private(directory: &Path) -> std::io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(directory)
+}
+
+/// Who is believed: tokens that are checked here, or by an auth service.
+fn authenticator(settings: &Settings, secret: Option<&str>) -> Result<Arc<dyn Authenticator>> {
+    if settings.development {
+        warn!("development mode: weak secrets are accepted; never on a machine that others reach");
+    }
+    let own = own_authority(settings, secret)?;
+    let Some(url) = &settings.token_verify else {
+        let authority = own.context("there is no key to check tokens with")?;
+        return Ok(Arc::new(authority));
+    };
+    let service = VerifyUser::new(url.clone(), settings.token_verify_cache)?;
+    Ok(match own {
+        Some(own) => Arc::new(service.besides(own)),
+        None => Arc::new(service),
+    })
+}
+
+/// By the keys that are configured or published, if there are any.
+fn own_authority(settings: &Settings, secret: Option<&str>) -> Result<Option<TokenAuthority>> {
     let outside = match &settings.token_jwks {
         Some(url) => Some(Jwks::start(url.clone(), settings.token_jwks_refresh, COOLDOWN)?),
         None => None,
@@ -196,15 +250,13 @@ fn authority(settings: &Settings, secret: Option<&str>) -> Result<TokenAuthority
         (_, secret) => secret.map(TokenAuthority::with_secret),
     };
     let authority = match (own, outside) {
-        (Some(own), Some(outside)) => own.or_outside_keys(outside),
-        (Some(own), None) => own,
-        (None, Some(outside)) => TokenAuthority::with_outside_keys(outside),
-        (None, None) => bail!("there is no key to check tokens with"),
+        (Some(own), Some(outside)) => Some(own.or_outside_keys(outside)),
+        (own, None) => own,
+        (None, Some(outside)) => Some(TokenAuthority::with_outside_keys(outside)),
     };
-    if settings.development {
-        warn!("development mode: weak secrets are accepted; never on a machine that others reach");
-    }
-    Ok(authority
-        .issued_by(settings.token_issuer.as_deref())
-        .meant_for(settings.token_audience.as_deref()))
+    Ok(authority.map(|authority| {
+        authority
+            .issued_by(settings.token_issuer.as_deref())
+            .meant_for(settings.token_audience.as_deref())
+    }))
 }

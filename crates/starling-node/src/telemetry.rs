@@ -11,7 +11,9 @@ use opentelemetry::trace::TracerProvider;
 use opentelemetry_otlp::{SpanExporter, WithExportConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SdkTracerProvider;
-use tracing_subscriber::layer::SubscriberExt;
+use tracing::Level;
+use tracing_subscriber::filter::{FilterExt, LevelFilter, filter_fn};
+use tracing_subscriber::layer::{Filter, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, fmt};
 
@@ -129,9 +131,17 @@ impl Telemetry {
     }
 }
 
-/// Checked with the settings.
-fn filter(settings: &Settings) -> EnvFilter {
-    EnvFilter::new(&settings.log)
+/// What the settings, where it is checked, ask for; but at no level whole frames, which the WebSocket library tells of at
+/// `trace`: tokens and what people say are in them.
+fn filter<S: 'static>(settings: &Settings) -> impl Filter<S> + Send + Sync + use<S> {
+    let asked = EnvFilter::new(&settings.log);
+    // Passed on, so that what nobody asks for costs as little as before.
+    let most = Filter::<S>::max_level_hint(&asked).unwrap_or(LevelFilter::TRACE);
+    let harmless = filter_fn(move |metadata| {
+        let level = *metadata.level();
+        level <= most && !(level == Level::TRACE && metadata.target().starts_with("tungstenite"))
+    });
+    FilterExt::<S>::and(asked, harmless.with_max_level_hint(most))
 }
 
 fn traces(endpoint: &str, settings: &Settings) -> Result<SdkTracerProvider> {

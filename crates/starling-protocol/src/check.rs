@@ -1,11 +1,12 @@
 //! Bounds of a command's fields, the same for every way in (WebSocket, REST).
 
 use crate::limits::{
-    MAX_AVATAR_URL_BYTES, MAX_CURSORS, MAX_DESCRIPTION_CHARS, MAX_EMOJI_BYTES, MAX_HISTORY_LIMIT,
-    MAX_INVITE_TOKEN_BYTES, MAX_LIST_LIMIT, MAX_MEMBERS_PER_COMMAND, MAX_NAME_CHARS, MAX_PRESENCE_TEXT_CHARS,
-    MAX_PRESENCES, MAX_RECEIPTS_LIMIT, MAX_SANCTIONS_LIMIT, MAX_STATS_DAYS, MAX_TEXT_CHARS, MAX_TOKEN_BYTES,
+    MAX_AVATAR_URL_BYTES, MAX_CONTACTS_LIMIT, MAX_CURSORS, MAX_DESCRIPTION_CHARS, MAX_EMOJI_BYTES,
+    MAX_HISTORY_LIMIT, MAX_INVITE_TOKEN_BYTES, MAX_LIST_LIMIT, MAX_MEMBERS_PER_COMMAND, MAX_NAME_CHARS,
+    MAX_PRESENCE_TEXT_CHARS, MAX_PRESENCES, MAX_RECEIPTS_LIMIT, MAX_SANCTIONS_LIMIT, MAX_STATS_DAYS,
+    MAX_TEXT_CHARS, MAX_TOKEN_BYTES,
 };
-use crate::{Command, Error, ErrorCode, Seq, Update};
+use crate::{AskMyStats, AskStats, Command, Error, ErrorCode, Seq, Update};
 
 impl Command {
     /// Checks every field against [`crate::limits`]. What depends on state is the engine's to check.
@@ -26,14 +27,8 @@ impl Command {
                     0,
                     MAX_MEMBERS_PER_COMMAND,
                 )?;
-                match &create.name {
-                    Some(name) if name.chars().any(char::is_control) => Err(Error::new(
-                        ErrorCode::Invalid,
-                        "`name` must not hold control characters",
-                    )),
-                    Some(name) => visible("name", name, MAX_NAME_CHARS),
-                    None => Ok(()),
-                }
+                let [name, description, avatar_url] = [&create.name, &create.description, &create.avatar_url];
+                profile(name.as_deref(), description.as_deref(), avatar_url.as_deref())
             }
             Self::Add(add) => within("users", "users", add.users.len(), 1, MAX_MEMBERS_PER_COMMAND),
             Self::Send(send) => visible("text", &send.text, MAX_TEXT_CHARS),
@@ -59,13 +54,8 @@ impl Command {
                 }
                 page(history.limit, MAX_HISTORY_LIMIT)
             }
-            Self::Stats(ask) => match ask.days {
-                Some(days) if !(1..=MAX_STATS_DAYS).contains(&days) => Err(Error::new(
-                    ErrorCode::Invalid,
-                    format!("`days` must be 1 to {MAX_STATS_DAYS}, not {days}"),
-                )),
-                _ => Ok(()),
-            },
+            Self::Stats(ask) => ask.check(),
+            Self::MyStats(ask) => ask.check(),
             Self::List(list) => page(list.limit, MAX_LIST_LIMIT),
             Self::Receipts(receipts) => page(receipts.limit, MAX_RECEIPTS_LIMIT),
             Self::Status(status) => place(status.seq),
@@ -94,6 +84,10 @@ impl Command {
             }
             Self::Sanctions(sanctions) => page(sanctions.limit, MAX_SANCTIONS_LIMIT),
             Self::Presences(ask) => within("users", "users", ask.users.len(), 1, MAX_PRESENCES),
+            Self::Me(change) => change.check(),
+            Self::AddContact(add) => add.check(),
+            Self::EndSession(end) => end.check(),
+            Self::Contacts(list) | Self::Blocked(list) => page(list.limit, MAX_CONTACTS_LIMIT),
             Self::Join(_)
             | Self::Leave(_)
             | Self::Remove(_)
@@ -110,8 +104,44 @@ impl Command {
             | Self::Invite(_)
             | Self::Invites(_)
             | Self::Revoke(_)
+            | Self::User(_)
+            | Self::RemoveContact(_)
+            | Self::Block(_)
+            | Self::Unblock(_)
+            | Self::Sessions(_)
+            | Self::SignOut(_)
             | Self::Ping(_) => Ok(()),
         }
+    }
+}
+
+impl AskStats {
+    /// Checks the bounds.
+    ///
+    /// # Errors
+    /// `invalid` with a sentence that names the field.
+    pub fn check(&self) -> Result<(), Error> {
+        days(self.days)
+    }
+}
+
+impl AskMyStats {
+    /// Checks the bounds.
+    ///
+    /// # Errors
+    /// `invalid` with a sentence that names the field.
+    pub fn check(&self) -> Result<(), Error> {
+        days(self.days)
+    }
+}
+
+fn days(days: Option<u32>) -> Result<(), Error> {
+    match days {
+        Some(days) if !(1..=MAX_STATS_DAYS).contains(&days) => Err(Error::new(
+            ErrorCode::Invalid,
+            format!("`days` must be 1 to {MAX_STATS_DAYS}, not {days}"),
+        )),
+        _ => Ok(()),
     }
 }
 
@@ -127,15 +157,22 @@ fn update(update: &Update) -> Result<(), Error> {
         let message = "give `name`, `description`, `avatar_url` or `open`";
         return Err(Error::new(ErrorCode::Invalid, message));
     }
-    let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
-    if let Some(name) = given(name) {
+    // Empty: taken away.
+    let [name, description, avatar_url] =
+        [name, description, avatar_url].map(|text| text.as_deref().filter(|text| !text.is_empty()));
+    profile(name, description, avatar_url)
+}
+
+/// What a conversation is called.
+fn profile(name: Option<&str>, description: Option<&str>, avatar_url: Option<&str>) -> Result<(), Error> {
+    if let Some(name) = name {
         if name.chars().any(char::is_control) {
             let message = "`name` must not hold control characters";
             return Err(Error::new(ErrorCode::Invalid, message));
         }
-        visible("name", &name, MAX_NAME_CHARS)?;
+        visible("name", name, MAX_NAME_CHARS)?;
     }
-    if let Some(description) = given(description) {
+    if let Some(description) = description {
         // Lines and tabs are a text's; other control characters are nobody's.
         if description
             .chars()
@@ -144,9 +181,9 @@ fn update(update: &Update) -> Result<(), Error> {
             let message = "`description` must not hold control characters but line feeds and tabs";
             return Err(Error::new(ErrorCode::Invalid, message));
         }
-        visible("description", &description, MAX_DESCRIPTION_CHARS)?;
+        visible("description", description, MAX_DESCRIPTION_CHARS)?;
     }
-    if let Some(url) = given(avatar_url) {
+    if let Some(url) = avatar_url {
         within("avatar_url", "bytes", url.len(), 1, MAX_AVATAR_URL_BYTES)?;
     }
     Ok(())

@@ -6,8 +6,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Accept, Availability, ClientId, ConversationId, Invite, Kind, ListInvites, ListSanctions, MessageKind,
-    Moderate, Mute, Revoke, Seq, SetRole, Update, UserId,
+    Accept, AddContact, Availability, ClientId, ConversationId, EndSession, Invite, Kind, ListInvites,
+    ListPeople, ListSanctions, ListSessions, MessageKind, Moderate, Mute, ProfileChange, Revoke, Seq,
+    SetRole, SignOut, Update, UserId, WhichUser,
 };
 
 /// A request; its tag is the key beside `id` in the frame.
@@ -79,8 +80,32 @@ pub enum Command {
     Presences(AskPresences),
     /// How much was said in a conversation, by how many, and when.
     Stats(AskStats),
+    /// How much was said in my conversations, and how much of it by me?
+    MyStats(AskMyStats),
     /// A page of my conversations.
     List(List),
+    /// My profile, with these changes.
+    Me(ProfileChange),
+    /// Another's profile, as far as it concerns me.
+    User(WhichUser),
+    /// A page of my contacts.
+    Contacts(ListPeople),
+    /// Make someone a contact of mine, and me one of his.
+    AddContact(AddContact),
+    /// End that, for both.
+    RemoveContact(WhichUser),
+    /// A page of those whom I block.
+    Blocked(ListPeople),
+    /// Keep someone from our direct conversation.
+    Block(WhichUser),
+    /// Let him in again.
+    Unblock(WhichUser),
+    /// Where have I signed in?
+    Sessions(ListSessions),
+    /// Sign out there.
+    EndSession(EndSession),
+    /// Sign out here, or everywhere.
+    SignOut(SignOut),
     /// Are you there?
     Ping(Ping),
 }
@@ -122,7 +147,19 @@ macro_rules! for_each_command {
             "presence" Presence(crate::SetPresence),
             "presences" Presences(crate::AskPresences),
             "stats" Stats(crate::AskStats),
+            "my_stats" MyStats(crate::AskMyStats),
             "list" List(crate::List),
+            "me" Me(crate::ProfileChange),
+            "user" User(crate::WhichUser),
+            "contacts" Contacts(crate::ListPeople),
+            "add_contact" AddContact(crate::AddContact),
+            "remove_contact" RemoveContact(crate::WhichUser),
+            "blocked" Blocked(crate::ListPeople),
+            "block" Block(crate::WhichUser),
+            "unblock" Unblock(crate::WhichUser),
+            "sessions" Sessions(crate::ListSessions),
+            "end_session" EndSession(crate::EndSession),
+            "sign_out" SignOut(crate::SignOut),
             "ping" Ping(crate::Ping),
         }
     };
@@ -167,15 +204,40 @@ pub struct Create {
     /// The other members; exactly one for a direct conversation.
     #[serde(default)]
     pub members: Vec<UserId>,
-    /// A name to show; not for direct conversations.
+    /// A name to show: 1 to 200 characters. Not for direct conversations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(min_length = 1, max_length = 200))]
     pub name: Option<String>,
+    /// What it is about: 1 to 2,000 characters. Not for direct conversations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(min_length = 1, max_length = 2000))]
+    pub description: Option<String>,
+    /// Where its picture is: an `https` URL without user and password, of at most 2,048 bytes. Not for direct
+    /// conversations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(min_length = 1, max_length = 2048))]
+    pub avatar_url: Option<String>,
     /// Whether anyone may join by himself; absent: a channel's yes, any other's no. Not for direct conversations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub open: Option<bool>,
     /// Makes a retry find the first one's conversation. A direct conversation needs none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_id: Option<ClientId>,
+}
+
+impl Create {
+    /// A conversation of which nothing else is said.
+    pub fn of(kind: Kind, members: Vec<UserId>) -> Self {
+        Self {
+            kind,
+            members,
+            name: None,
+            description: None,
+            avatar_url: None,
+            open: None,
+            client_id: None,
+        }
+    }
 }
 
 /// Becomes a member of an open conversation.
@@ -241,6 +303,15 @@ pub struct AskStats {
     pub days: Option<u32>,
 }
 
+/// Asks what the user's conversations hold, and what he has sent in them.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AskMyStats {
+    /// 1 to 366 days on which he has sent something, the newest ones; 30 if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub days: Option<u32>,
+}
+
 /// Says something in a conversation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -284,59 +355,73 @@ impl Send {
     }
 }
 
+/// Names once the commands that may have a key, besides `send`, which has one: each has a `conversation`, a `client_id`
+/// and a `retry`.
+macro_rules! if_keyed {
+    ($self:expr, $command:ident => $then:expr, else $otherwise:expr) => {
+        match $self {
+            Self::Edit($command) => $then,
+            Self::Delete($command) => $then,
+            Self::React($command) => $then,
+            Self::Role($command) => $then,
+            Self::Ban($command) | Self::Unban($command) | Self::Unmute($command) => $then,
+            Self::Mute($command) => $then,
+            Self::Update($command) => $then,
+            Self::Invite($command) => $then,
+            _ => $otherwise,
+        }
+    };
+}
+
 impl Command {
+    /// Whether it asks for an entry in a conversation's log, and for nothing else: such commands take their turn
+    /// there, and are answered with [`crate::Reply::Sent`].
+    pub fn is_change(&self) -> bool {
+        matches!(
+            self,
+            Self::Send(_)
+                | Self::Edit(_)
+                | Self::Delete(_)
+                | Self::React(_)
+                | Self::Join(_)
+                | Self::Leave(_)
+                | Self::Add(_)
+                | Self::Remove(_)
+                | Self::Dissolve(_)
+                | Self::Accept(_)
+                | Self::Role(_)
+                | Self::Ban(_)
+                | Self::Unban(_)
+                | Self::Mute(_)
+                | Self::Unmute(_)
+                | Self::Update(_)
+                | Self::Revoke(_)
+        )
+    }
+
     /// Where it is stored and under which idempotency key, if it is stored in a log and has a key.
     pub fn key(&self) -> Option<(&ConversationId, &ClientId)> {
-        match self {
-            Self::Send(send) => Some((&send.conversation, &send.client_id)),
-            Self::Edit(edit) => Some((&edit.conversation, edit.client_id.as_ref()?)),
-            Self::Delete(delete) => Some((&delete.conversation, delete.client_id.as_ref()?)),
-            Self::React(react) => Some((&react.conversation, react.client_id.as_ref()?)),
-            Self::Role(set) => Some((&set.conversation, set.client_id.as_ref()?)),
-            Self::Ban(to) | Self::Unban(to) | Self::Unmute(to) => {
-                Some((&to.conversation, to.client_id.as_ref()?))
-            }
-            Self::Mute(mute) => Some((&mute.conversation, mute.client_id.as_ref()?)),
-            Self::Update(update) => Some((&update.conversation, update.client_id.as_ref()?)),
-            Self::Invite(invite) => Some((&invite.conversation, invite.client_id.as_ref()?)),
-            _ => None,
+        if let Self::Send(send) = self {
+            return Some((&send.conversation, &send.client_id));
         }
+        if_keyed!(self, command => Some((&command.conversation, command.client_id.as_ref()?)), else None)
     }
 
     /// Whether it says that it was sent before.
     pub fn is_retry(&self) -> bool {
-        match self {
-            Self::Send(Send { retry, .. })
-            | Self::Edit(EditMessage { retry, .. })
-            | Self::Delete(DeleteMessage { retry, .. })
-            | Self::React(React { retry, .. })
-            | Self::Role(SetRole { retry, .. })
-            | Self::Ban(Moderate { retry, .. })
-            | Self::Unban(Moderate { retry, .. })
-            | Self::Unmute(Moderate { retry, .. })
-            | Self::Mute(Mute { retry, .. })
-            | Self::Update(Update { retry, .. })
-            | Self::Invite(Invite { retry, .. }) => *retry,
-            _ => false,
+        if let Self::Send(send) = self {
+            return send.retry;
         }
+        if_keyed!(self, command => command.retry, else false)
     }
 
     /// Says that it was sent before, if it has a key to be found by.
     pub fn mark_as_retry(&mut self) {
         let is_keyed = self.key().is_some();
-        if let Self::Send(Send { retry, .. })
-        | Self::Edit(EditMessage { retry, .. })
-        | Self::Delete(DeleteMessage { retry, .. })
-        | Self::React(React { retry, .. })
-        | Self::Role(SetRole { retry, .. })
-        | Self::Ban(Moderate { retry, .. })
-        | Self::Unban(Moderate { retry, .. })
-        | Self::Unmute(Moderate { retry, .. })
-        | Self::Mute(Mute { retry, .. })
-        | Self::Update(Update { retry, .. })
-        | Self::Invite(Invite { retry, .. }) = self
-        {
-            *retry |= is_keyed;
+        if let Self::Send(send) = self {
+            send.retry = true;
+        } else {
+            if_keyed!(self, command => command.retry |= is_keyed, else ());
         }
     }
 }

@@ -48,9 +48,7 @@ pub struct Entry {
 impl Entry {
     /// Takes out what a deletion takes out of a message and of what edits it: the text, and what became of it.
     pub fn redact(&mut self) {
-        if let Body::Message(Content { text, .. }) | Body::Edited { text, .. } = &mut self.body {
-            text.clear();
-        }
+        self.body.redact();
         self.state = None;
     }
 
@@ -90,6 +88,12 @@ pub enum Body {
         /// Its name, if it has one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         name: Option<String>,
+        /// What it is about, if that is said.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        description: Option<String>,
+        /// Where its picture is, if it has one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        avatar_url: Option<String>,
         /// Whether anyone may join by himself.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         open: bool,
@@ -197,6 +201,17 @@ pub enum Body {
 }
 
 impl Body {
+    /// Takes out what a deletion takes out: the text. Says whether there was one.
+    pub fn redact(&mut self) -> bool {
+        match self {
+            Self::Message(Content { text, .. }) | Self::Edited { text, .. } if !text.is_empty() => {
+                text.clear();
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// Whether it changes who is a member, or what one may do: what later entries are judged by.
     pub fn changes_membership(&self) -> bool {
         match self {

@@ -22,6 +22,8 @@ pub enum Event {
     Typing(TypingChange),
     /// Someone who shares a conversation with this user has come, gone, or says something else about himself.
     Presence(Presence),
+    /// On one of his devices the user has taken a conversation off his list.
+    Hidden(Hidden),
     /// A frame could not be read so far that its id is known.
     Error(Error),
 }
@@ -46,6 +48,15 @@ pub struct ConversationState {
     pub cursor: Seq,
     /// The conversation as it was when the stream started.
     pub conversation: ConversationSummary,
+}
+
+/// The user has taken a conversation off his list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hidden {
+    /// Which.
+    pub conversation: ConversationId,
+    /// Until its log holds more messages than these.
+    pub messages: u64,
 }
 
 /// Another member types, or has stopped.

@@ -202,6 +202,7 @@ impl<'de> Deserialize<'de> for ServerFrame {
             receipts: Option<crate::ReceiptsChange>,
             typing: Option<crate::TypingChange>,
             presence: Option<crate::Presence>,
+            hidden: Option<crate::Hidden>,
         }
         let flat = Flat::deserialize(deserializer)?;
         Ok(match flat {
@@ -239,6 +240,9 @@ impl<'de> Deserialize<'de> for ServerFrame {
                 presence: Some(presence),
                 ..
             } => Self::Event(Event::Presence(presence)),
+            Flat {
+                hidden: Some(hidden), ..
+            } => Self::Event(Event::Hidden(hidden)),
             Flat {
                 ready: Some(ready), ..
             } => Self::Event(Event::Ready(ready)),

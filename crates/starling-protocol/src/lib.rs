@@ -30,15 +30,15 @@ mod stats;
 pub use close::{CloseCode, Reconnect};
 pub use codec::{Codec, DecodeError, Encoded};
 pub use command::{
-    AddMembers, AskPresences, AskStats, AskStatus, Auth, Command, Create, DeleteMessage, Delivered, Dissolve,
-    EditMessage, Hide, History, Join, Leave, List, ListReceipts, Ping, React, Read, RemoveMember, Send,
-    SetPresence, Sync, Typing,
+    AddMembers, AskMyStats, AskPresences, AskStats, AskStatus, Auth, Command, Create, DeleteMessage,
+    Delivered, Dissolve, EditMessage, Hide, History, Join, Leave, List, ListReceipts, Ping, React, Read,
+    RemoveMember, Send, SetPresence, Sync, Typing,
 };
 pub use entry::{
     Body, Content, Entry, HeadMark, InviteUse, Kind, Member, MessageKind, MessageState, Role, Seq,
 };
 pub use error::{Error, ErrorCode};
-pub use event::{ConversationState, Event, Ready, TypingChange};
+pub use event::{ConversationState, Event, Hidden, Ready, TypingChange};
 pub use frame::{ClientFrame, FrameError, ServerFrame};
 pub use id::{ClientId, ConversationId, InvalidId, InviteId, UserId};
 pub use moderation::{
@@ -47,10 +47,11 @@ pub use moderation::{
 };
 pub use paging::{MessagesPage, MessagesWanted};
 pub use people::{
-    AddContact, BlockedUsers, CodeRequest, CodeSent, Contact, Contacts, Me, ProfileChange, Refresh, SignIn,
-    SignOut, SignedInSession, SignedInSessions, Tokens, UserProfile,
+    AddContact, BlockedUsers, CodeRequest, CodeSent, Contact, Contacts, EndSession, ListPeople, ListSessions,
+    Me, ProfileChange, Refresh, SignIn, SignOut, SignedInSession, SignedInSessions, Tokens, UserProfile,
+    WhichUser,
 };
 pub use presence::{Availability, Presence, PresenceState, Presences};
 pub use receipt::{DeliveryStatus, EntryStatus, Receipt, ReceiptsChange, ReceiptsPage};
 pub use reply::{ConversationSummary, Conversations, HistoryPage, Reply, Sent, Synced};
-pub use stats::{ConversationStats, DayStats};
+pub use stats::{ClusterStats, ConversationStats, DayStats, MyStats};

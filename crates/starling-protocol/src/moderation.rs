@@ -178,8 +178,8 @@ pub struct ListSanctions {
 pub struct Invited {
     /// Its name: to revoke it by.
     pub invite: InviteId,
-    /// What to join by. Only here: nothing but its hash is stored. Absent where this request was carried out before:
-    /// whoever has lost the token revokes the invite and makes another.
+    /// What to join by. Only here: nothing but its hash is stored. Absent where this request was carried out before and
+    /// the token cannot be made again: whoever has lost it revokes the invite and makes another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
     /// Where it is stored.

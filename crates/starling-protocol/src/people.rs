@@ -224,6 +224,39 @@ pub struct BlockedUsers {
     pub next: Option<UserId>,
 }
 
+/// Names one user: whose profile is asked for, who is to be blocked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WhichUser {
+    /// Who.
+    pub user: UserId,
+}
+
+/// Asks for a page of contacts, or of those whom the user blocks.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListPeople {
+    /// The `next` of the page before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<UserId>,
+    /// 1 to 200, 50 if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+}
+
+/// Asks for the user's sessions.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListSessions {}
+
+/// Ends one of the user's sessions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EndSession {
+    /// Which, as the list of sessions names it.
+    pub session: String,
+}
+
 impl CodeRequest {
     /// Checks the bounds; whether it is a phone number is the engine's to say.
     ///
@@ -282,6 +315,22 @@ impl ProfileChange {
         }
         let url = self.avatar_url.as_deref().unwrap_or_default();
         within("avatar_url", "bytes", url.len(), 0, MAX_AVATAR_URL_BYTES)
+    }
+}
+
+impl EndSession {
+    /// Checks that it may be the id of a session.
+    ///
+    /// # Errors
+    /// `invalid` with a sentence that names the field.
+    pub fn check(&self) -> Result<(), Error> {
+        if self.session.len() == 32 && self.session.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorCode::Invalid,
+            "`session` must be 32 hexadecimal digits",
+        ))
     }
 }
 

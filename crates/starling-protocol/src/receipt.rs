@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ConversationId, Seq, UserId};
+use crate::{ConversationId, Role, Seq, UserId};
 
 /// A member's marks. Neither ever goes back or passes the head (I9).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +16,9 @@ pub struct Receipt {
     /// Everything up to here he has read, or it is his own last message.
     #[cfg_attr(feature = "openapi", schema(value_type = u64))]
     pub read: Seq,
+    /// What he may do; only in a page of receipts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<Role>,
 }
 
 /// Marks that have moved, and where the slowest member stands.

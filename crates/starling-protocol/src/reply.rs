@@ -6,8 +6,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ClientId, ConversationId, ConversationStats, Entry, EntryStatus, Error, Invited, Invites, Kind,
-    Presences, ReceiptsPage, Role, Sanctions, Seq,
+    BlockedUsers, ClientId, Contact, Contacts, ConversationId, ConversationStats, Entry, EntryStatus, Error,
+    Invited, Invites, Kind, Me, MyStats, Presences, ReceiptsPage, Role, Sanctions, Seq, SignedInSessions,
+    UserProfile,
 };
 
 /// The value of `ok`.
@@ -26,6 +27,8 @@ pub enum Reply {
     Sanctions(Sanctions),
     /// To `stats`.
     Stats(ConversationStats),
+    /// To `my_stats`.
+    MyStats(MyStats),
     /// To `sync`: all conversations are live.
     Synced(Synced),
     /// To `history`.
@@ -38,7 +41,20 @@ pub enum Reply {
     Status(EntryStatus),
     /// To `presences`.
     Presences(Presences),
-    /// To `auth`, `hide`, `delivered`, `read`, `typing` and `presence`.
+    /// To `me`.
+    Me(Me),
+    /// To `user`.
+    User(UserProfile),
+    /// To `contacts`.
+    Contacts(Contacts),
+    /// To `add_contact`.
+    Contact(Contact),
+    /// To `blocked`.
+    Blocked(BlockedUsers),
+    /// To `sessions`.
+    Sessions(SignedInSessions),
+    /// To `auth`, `hide`, `delivered`, `read`, `typing`, `presence`, and to what of `remove_contact`, `block`,
+    /// `unblock`, `end_session` and `sign_out` does not end the connection.
     Done {},
     /// To `ping`.
     Pong {
@@ -102,7 +118,7 @@ pub struct ConversationSummary {
     /// Whether the user has taken it off his list, and nothing new was said since.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub hidden: bool,
-    /// The last entry.
+    /// The last message; absent where nothing was said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<Arc<Entry>>,
 }

@@ -11,7 +11,7 @@ use starling_protocol::ConversationId;
 use tokio::sync::mpsc;
 
 use crate::client::millis;
-use crate::scripts::{ANNOUNCE, JOIN_ROUTE};
+use crate::scripts::JOIN_ROUTE;
 use crate::{Redis, keys};
 
 /// How many commands of one call are in flight at once.
@@ -74,17 +74,14 @@ impl Bus for Redis {
         Ok(())
     }
 
-    async fn announce(
-        &self,
-        conversation: &ConversationId,
-        payload: Bytes,
-        own: &Incarnation,
-    ) -> Result<(), Unavailable> {
-        let args: Vec<Value> = vec![payload.into(), own.as_str().into()];
-        let keys = vec![keys::route(conversation)];
-        Ok(self
-            .script("announce", conversation, &ANNOUNCE, keys, args)
-            .await?)
+    async fn routes(&self, conversations: &[ConversationId]) -> Result<Vec<Vec<Incarnation>>, Unavailable> {
+        let found: Vec<Vec<String>> = self
+            .run_for_each("routes", conversations, async |redis, conversation| {
+                redis.smembers(keys::route(conversation)).await
+            })
+            .await?;
+        let nodes = |found: Vec<String>| found.iter().map(|node| Incarnation::from_wire(node)).collect();
+        Ok(found.into_iter().map(nodes).collect())
     }
 
     async fn join_routes(

@@ -58,6 +58,15 @@ pub(crate) fn quota(subject: &str) -> Key {
     format!("quota:{{{subject}}}").into()
 }
 
+/// Names of sinks are letters.
+pub(crate) fn events(sink: &str) -> Key {
+    format!("events:{{{sink}}}").into()
+}
+
+pub(crate) fn taken(sink: &str) -> Key {
+    format!("taken:{{{sink}}}").into()
+}
+
 pub(crate) fn away(id: &UserId) -> Key {
     format!("away:{{{id}}}").into()
 }

@@ -1,5 +1,5 @@
 //! Coordination through Redis 7: leases, pub/sub, routes, the last entries of conversations, the session map, presence, the offline index,
-//! rate limits, codes to sign in with.
+//! rate limits, codes to sign in with, which conversations have events that are not told.
 //!
 //! Constraints that shaped this crate:
 //!
@@ -22,6 +22,7 @@ mod closing;
 mod codes;
 mod connections;
 mod error;
+mod events;
 mod keys;
 mod lane;
 mod leases;

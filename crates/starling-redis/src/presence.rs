@@ -4,7 +4,6 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use fred::interfaces::SetsInterface;
 use fred::types::{Key, Value};
-use futures::future::try_join_all;
 use starling_core::ports::{ConnectionId, Incarnation, PresenceIndex, Unavailable};
 use starling_protocol::UserId;
 
@@ -87,16 +86,13 @@ impl PresenceIndex for Redis {
     }
 
     async fn away(&self, users: &[UserId]) -> Result<Vec<Vec<ConnectionId>>, Unavailable> {
-        let read = users.iter().map(async |user| {
-            let away: Vec<String> = self
-                .run("away", user, |redis| async move {
-                    redis.smembers(keys::away(user)).await
-                })
-                .await?;
-            let away = away.iter().map(|connection| ConnectionId::from_wire(connection));
-            Ok::<_, RedisError>(away.collect())
-        });
-        Ok(try_join_all(read).await?)
+        let found: Vec<Vec<String>> = self
+            .run_for_each("away", users, async |redis, user| {
+                redis.smembers(keys::away(user)).await
+            })
+            .await?;
+        let away = |found: Vec<String>| found.iter().map(|id| ConnectionId::from_wire(id)).collect();
+        Ok(found.into_iter().map(away).collect())
     }
 
     async fn announce_to_nodes(&self, payload: Bytes, own: &Incarnation) -> Result<(), Unavailable> {

@@ -41,4 +41,7 @@ scripts! {
     PUT_CODE = "put_code.lua";
     ATTEMPT = "attempt.lua";
     CONSUME = "consume.lua";
+    PUT_EVENTS = "put_events.lua";
+    TAKE_EVENTS = "take_events.lua";
+    GIVE_BACK_EVENTS = "give_back_events.lua";
 }

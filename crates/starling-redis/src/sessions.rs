@@ -5,13 +5,12 @@ use std::collections::HashMap;
 use async_trait::async_trait;
 use fred::interfaces::HashesInterface;
 use fred::types::Value;
-use futures::future::try_join_all;
 use starling_core::ports::{Admission, ConnectionId, Incarnation, SessionMap, SessionRef, Unavailable};
 use starling_protocol::UserId;
 
 use crate::client::millis;
 use crate::scripts::{CONNECT, DISCONNECT};
-use crate::{Redis, RedisError, keys};
+use crate::{Redis, keys};
 
 #[async_trait]
 impl SessionMap for Redis {
@@ -52,18 +51,18 @@ impl SessionMap for Redis {
     }
 
     async fn sessions(&self, users: &[UserId]) -> Result<Vec<Vec<SessionRef>>, Unavailable> {
-        let read = users.iter().map(async |user| {
-            let sessions: HashMap<String, String> = self
-                .run("sessions", user, |redis| async move {
-                    redis.hgetall(keys::user(user)).await
-                })
-                .await?;
-            let sessions = sessions.into_iter().map(|(connection, incarnation)| SessionRef {
+        let found: Vec<HashMap<String, String>> = self
+            .run_for_each("sessions", users, async |redis, user| {
+                redis.hgetall(keys::user(user)).await
+            })
+            .await?;
+        let sessions = |found: HashMap<String, String>| {
+            let sessions = found.into_iter().map(|(connection, incarnation)| SessionRef {
                 connection: ConnectionId::from_wire(&connection),
                 incarnation: Incarnation::from_wire(&incarnation),
             });
-            Ok::<_, RedisError>(sessions.collect())
-        });
-        Ok(try_join_all(read).await?)
+            sessions.collect()
+        };
+        Ok(found.into_iter().map(sessions).collect())
     }
 }

@@ -45,6 +45,10 @@ pub struct RedisSettings {
     pub recent_max_entries: usize,
     /// How long they are kept after the last one.
     pub recent_ttl: Duration,
+    /// How many conversations may wait for a sink of events to be told of them; more are found by and by.
+    pub events_max_conversations: usize,
+    /// How long they are remembered after the last one.
+    pub events_ttl: Duration,
     /// How many messages of pub/sub may wait to be looked at; beyond that they count as missed.
     pub bus_capacity: usize,
 }
@@ -61,7 +65,7 @@ impl RedisSettings {
             connect_timeout: Duration::from_secs(2),
             lease_ttl: Duration::from_secs(3),
             handover_ttl: Duration::from_millis(200),
-            poll_interval: Duration::from_millis(250),
+            poll_interval: Duration::from_millis(500),
             seq_ttl: Duration::from_secs(7 * DAY),
             route_ttl: Duration::from_secs(DAY),
             liveness_ttl: Duration::from_secs(10),
@@ -70,6 +74,8 @@ impl RedisSettings {
             queue_max_conversations: 1000,
             recent_max_entries: RECENT_AT_MOST,
             recent_ttl: Duration::from_secs(7 * DAY),
+            events_max_conversations: 200_000,
+            events_ttl: Duration::from_secs(7 * DAY),
             bus_capacity: 4096,
         }
     }
@@ -87,6 +93,7 @@ impl RedisSettings {
             ("session_ttl", self.session_ttl),
             ("queue_ttl", self.queue_ttl),
             ("recent_ttl", self.recent_ttl),
+            ("events_ttl", self.events_ttl),
         ] {
             if duration.as_millis() == 0 || i64::try_from(duration.as_millis()).is_err() {
                 return Err(RedisError::Settings(format!(
@@ -97,6 +104,7 @@ impl RedisSettings {
         for (name, count) in [
             ("connections", self.connections),
             ("queue_max_conversations", self.queue_max_conversations),
+            ("events_max_conversations", self.events_max_conversations),
             ("bus_capacity", self.bus_capacity),
         ] {
             if count == 0 {
@@ -127,6 +135,8 @@ impl fmt::Debug for RedisSettings {
             .field("queue_max_conversations", &self.queue_max_conversations)
             .field("recent_max_entries", &self.recent_max_entries)
             .field("recent_ttl", &self.recent_ttl)
+            .field("events_max_conversations", &self.events_max_conversations)
+            .field("events_ttl", &self.events_ttl)
             .field("bus_capacity", &self.bus_capacity)
             .finish()
     }

@@ -92,7 +92,7 @@ pub(crate) async fn refresh(
 )]
 pub(crate) async fn sign_out(
     State(rest): State<Arc<Rest>>,
-    SignedIn { user, session }: SignedIn,
+    SignedIn { user, session, .. }: SignedIn,
     Body(request): Body<SignOut>,
 ) -> Result<StatusCode, ApiError> {
     let people = rest.engine.people();
@@ -111,7 +111,7 @@ pub(crate) async fn sign_out(
 )]
 pub(crate) async fn sessions(
     State(rest): State<Arc<Rest>>,
-    SignedIn { user, session }: SignedIn,
+    SignedIn { user, session, .. }: SignedIn,
 ) -> Result<Json<SignedInSessions>, ApiError> {
     let people = rest.engine.people();
     Ok(Json(people.sessions(&user, session.as_ref()).await?))

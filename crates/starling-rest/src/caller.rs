@@ -18,6 +18,26 @@ pub(crate) struct Caller(pub(crate) UserId);
 pub(crate) struct SignedIn {
     pub(crate) user: UserId,
     pub(crate) session: Option<SignInId>,
+    /// Whether the token has the scope `admin`.
+    pub(crate) admin: bool,
+}
+
+/// The user of a token with the scope `admin`.
+pub(crate) struct Admin(pub(crate) UserId);
+
+impl FromRequestParts<Arc<Rest>> for Admin {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, rest: &Arc<Rest>) -> Result<Self, ApiError> {
+        let SignedIn { user, admin, .. } = SignedIn::from_request_parts(parts, rest).await?;
+        if !admin {
+            return Err(ApiError::new(
+                ErrorCode::Forbidden,
+                "only tokens with the scope `admin` may ask this",
+            ));
+        }
+        Ok(Self(user))
+    }
 }
 
 impl FromRequestParts<Arc<Rest>> for Caller {
@@ -49,6 +69,7 @@ impl FromRequestParts<Arc<Rest>> for SignedIn {
         Ok(Self {
             user: identity.user,
             session: identity.sign_in,
+            admin: identity.admin,
         })
     }
 }

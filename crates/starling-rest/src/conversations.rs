@@ -20,6 +20,7 @@ use crate::extract::{Body, InConversation, Options};
 use crate::openapi::{
     ChangeErrors, JoinErrors, LeaveErrors, MarkErrors, PageErrors, ReadErrors, RequestErrors,
 };
+use crate::statistics::StatsOptions;
 
 type Answer<T> = Result<Json<T>, ApiError>;
 
@@ -63,16 +64,6 @@ pub(crate) enum ForWhom {
     Me,
     /// Everybody.
     All,
-}
-
-/// Which days.
-#[derive(Debug, Default, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct StatsOptions {
-    /// 1 to 366 days on which something was said, the newest ones; 30 if absent.
-    #[param(minimum = 1, maximum = 366)]
-    days: Option<u32>,
 }
 
 /// A mark in a log.

@@ -3,26 +3,27 @@
 use std::sync::Arc;
 
 use starling_protocol::{
-    Accept, BlockedUsers, Body, ClientId, CodeSent, Contact, Contacts, Content, ConversationId,
+    Accept, BlockedUsers, Body, ClientId, ClusterStats, CodeSent, Contact, Contacts, Content, ConversationId,
     ConversationStats, ConversationSummary, Conversations, Create, DayStats, DeliveryStatus, Entry,
     EntryStatus, HistoryPage, InviteId, InviteState, Invited, Invites, Kind, Me, Member, MessagesPage,
-    Presence, PresenceState, Presences, Receipt, ReceiptsPage, Role, Sanctioned, Sanctions, Sent,
+    MyStats, Presence, PresenceState, Presences, Receipt, ReceiptsPage, Role, Sanctioned, Sanctions, Sent,
     SignedInSession, SignedInSessions, Tokens, UserId, UserProfile,
 };
 
 use crate::conversations::ConversationDetails;
-use crate::probes::{Dependency, HealthReport, HealthStatus, ReadinessReport, ReadyStatus};
+use crate::probes::{
+    Dependency, HealthReport, HealthStatus, ReadinessReport, ReadyStatus, RedisReport, RedisStatus,
+};
 
 const AT: i64 = 1_767_225_600_000;
 const SESSION: &str = "0198c8a4b3f07d0e9a4f6f1d2c3b4a5a";
 
 pub(crate) fn create() -> Create {
     Create {
-        kind: Kind::Group,
-        members: users(&["bob"]),
         name: Some("Camp fire".into()),
-        open: None,
+        description: Some("What is said at night.".into()),
         client_id: client_id("camp-fire-1"),
+        ..Create::of(Kind::Group, users(&["bob"]))
     }
 }
 
@@ -83,6 +84,30 @@ pub(crate) fn stats() -> Option<ConversationStats> {
     })
 }
 
+pub(crate) fn my_stats() -> MyStats {
+    MyStats {
+        conversations: 3,
+        messages: 40,
+        unread: 2,
+        sent: 1,
+        days: vec![DayStats { day: AT, messages: 1 }],
+    }
+}
+
+pub(crate) fn cluster_stats() -> ClusterStats {
+    ClusterStats {
+        conversations: 12,
+        messages: 1_000,
+        users: 30,
+        counted: 1_000,
+        senders: 25,
+        days: vec![DayStats {
+            day: AT,
+            messages: 1_000,
+        }],
+    }
+}
+
 pub(crate) fn details() -> Option<ConversationDetails> {
     Some(ConversationDetails {
         conversation: summary()?,
@@ -106,6 +131,8 @@ pub(crate) fn history() -> Option<HistoryPage> {
         body: Body::Created {
             kind: Kind::Group,
             name: Some("Camp fire".into()),
+            description: None,
+            avatar_url: None,
             open: false,
             members: members(),
         },
@@ -163,11 +190,12 @@ pub(crate) fn sanctions() -> Sanctions {
 pub(crate) fn receipts() -> ReceiptsPage {
     let members = users(&["alice", "bob"])
         .into_iter()
-        .zip([(4, 4), (3, 2)])
-        .map(|(user, (delivered, read))| Receipt {
+        .zip([(4, 4, Role::Admin), (3, 2, Role::Member)])
+        .map(|(user, (delivered, read, role))| Receipt {
             user,
             delivered,
             read,
+            role: Some(role),
         })
         .collect();
     ReceiptsPage { members, next: None }
@@ -293,6 +321,24 @@ pub(crate) fn degraded() -> HealthReport {
         status: HealthStatus::Degraded,
         mongodb,
         ..healthy()
+    }
+}
+
+pub(crate) fn redis_connected() -> RedisReport {
+    RedisReport {
+        success: true,
+        status: RedisStatus::Connected,
+        reason: None,
+        node: "node-1".into(),
+    }
+}
+
+pub(crate) fn redis_disconnected() -> RedisReport {
+    RedisReport {
+        success: false,
+        status: RedisStatus::Disconnected,
+        reason: Some("redis is unavailable: connection refused".into()),
+        ..redis_connected()
     }
 }
 

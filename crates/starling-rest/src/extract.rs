@@ -13,7 +13,7 @@ use axum::http::request::Parts;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
-use starling_protocol::{ConversationId, ErrorCode, InvalidId, InviteId, Seq, UserId};
+use starling_protocol::{ConversationId, EndSession, ErrorCode, InvalidId, InviteId, Seq, UserId};
 use utoipa::IntoParams;
 
 use crate::Rest;
@@ -270,13 +270,11 @@ impl<S: Send + Sync> FromRequestParts<S> for OfSession {
         let Path(session) = Path::<String>::from_request_parts(parts, state)
             .await
             .map_err(not_utf8)?;
-        if session.len() != 32 || !session.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return Err(ApiError::new(
-                ErrorCode::Invalid,
-                "a session's id is 32 hexadecimal digits",
-            ));
-        }
-        Ok(Self { session })
+        let named = EndSession { session };
+        named.check()?;
+        Ok(Self {
+            session: named.session,
+        })
     }
 }
 

@@ -25,6 +25,7 @@ mod probes;
 mod readiness;
 mod receipts;
 mod rest;
+mod statistics;
 
 pub use openapi::openapi;
 pub use rest::{ClientAddress, CorsOrigin, Departure, RenderMetrics, Rest, RestSettings, router};

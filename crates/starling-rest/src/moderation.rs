@@ -65,7 +65,7 @@ pub(crate) struct NewInvite {
     /// How many may join by it; absent: any number.
     #[schema(minimum = 1)]
     max_uses: Option<u32>,
-    /// With the same one it is made once, however often it is asked for. Only the first answer has the token.
+    /// With the same one it is made once, however often it is asked for. A retry is told the same token.
     client_id: Option<ClientId>,
 }
 

@@ -54,6 +54,7 @@ pub(crate) fn introduction() -> OpenApi {
             tag("presence", "Who is there."),
             tag("sessions", "Signing in by phone, and signing out."),
             tag("people", "Profiles, contacts, blocks."),
+            tag("administration", "For tokens with the scope `admin`."),
             tag(
                 "probes",
                 "For orchestrators, balancers and operators; no token is needed.",
@@ -68,7 +69,9 @@ pub(crate) fn complete(mut document: OpenApi) -> OpenApi {
     let token = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
         .bearer_format("JWT")
-        .description(Some("A JWT whose `sub` is the user."))
+        .description(Some(
+            "A JWT whose `sub` is the user. Administrators' have `admin` in their `scope`.",
+        ))
         .build();
     components
         .security_schemes
@@ -118,6 +121,12 @@ error_sets! {
     PageErrors { Malformed Invalid Unauthenticated Unavailable Internal };
     /// Of reading in a conversation.
     ReadErrors { Malformed Invalid Unauthenticated NotAMember UnknownConversation ConversationDeleted Unavailable Internal };
+    /// Of an administrator's reading.
+    AdminErrors { Malformed Invalid Unauthenticated Forbidden Unavailable Internal };
+    /// Of an administrator's reading in a conversation.
+    AdminReadErrors {
+        Malformed Invalid Unauthenticated Forbidden UnknownConversation ConversationDeleted Unavailable Internal
+    };
     /// Of reading a page of a log.
     HistoryErrors {
         Malformed Invalid CursorAhead Unauthenticated NotAMember UnknownConversation ConversationDeleted Unavailable Internal

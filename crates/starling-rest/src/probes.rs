@@ -240,6 +240,58 @@ pub(crate) async fn ready(State(rest): State<Arc<Rest>>) -> Response {
     }
 }
 
+/// Whether the node reaches Redis.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct RedisReport {
+    /// Whether it does.
+    pub(crate) success: bool,
+    /// The same in a word.
+    pub(crate) status: RedisStatus,
+    /// Why not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub(crate) reason: Option<String>,
+    /// Which node.
+    pub(crate) node: String,
+}
+
+/// Whether the node reaches Redis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum RedisStatus {
+    /// It does.
+    Connected,
+    /// It does not, or not in time.
+    Disconnected,
+}
+
+/// Says whether the node reaches Redis, at the path that Chatter has for it.
+#[utoipa::path(
+    get, path = "/api/redis/status", tag = "probes", operation_id = "redis_status",
+    responses(
+        (status = 200, description = "It does.", body = RedisReport, example = json!(examples::redis_connected())),
+        (status = 503, description = "It does not.", body = RedisReport, example = json!(examples::redis_disconnected()))
+    )
+)]
+pub(crate) async fn redis(State(rest): State<Arc<Rest>>) -> Response {
+    let health = rest.readiness.health(PEOPLES_PATIENCE).await;
+    let coordination = match health {
+        Some(health) => health.coordination,
+        None => Err("it does not answer in time".to_owned()),
+    };
+    let (code, status) = match coordination {
+        Ok(()) => (StatusCode::OK, RedisStatus::Connected),
+        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, RedisStatus::Disconnected),
+    };
+    let report = RedisReport {
+        success: coordination.is_ok(),
+        status,
+        reason: coordination.err(),
+        node: rest.engine.node_id().to_owned(),
+    };
+    answer(code, report)
+}
+
 /// All numbers, in Prometheus' text format.
 #[utoipa::path(
     get, path = "/metrics", tag = "probes", operation_id = "metrics",

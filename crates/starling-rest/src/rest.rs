@@ -20,7 +20,7 @@ use crate::error::ApiError;
 use crate::readiness::Readiness;
 use crate::{
     auth, blocks, contacts, conversations, entries, me, members, messages, moderation, observe, openapi,
-    presence, probes, receipts,
+    presence, probes, receipts, statistics,
 };
 
 /// Renders the node's metrics in Prometheus' text format.
@@ -161,6 +161,9 @@ pub(crate) fn routes() -> OpenApiRouter<Arc<Rest>> {
         .routes(routes!(auth::end_session))
         .routes(routes!(me::read, me::change))
         .routes(routes!(me::user))
+        .routes(routes!(statistics::mine))
+        .routes(routes!(statistics::of_all))
+        .routes(routes!(statistics::of_any_conversation))
         .routes(routes!(contacts::list, contacts::add))
         .routes(routes!(contacts::remove))
         .routes(routes!(blocks::list))
@@ -168,6 +171,7 @@ pub(crate) fn routes() -> OpenApiRouter<Arc<Rest>> {
         .routes(routes!(probes::health))
         .routes(routes!(probes::alive))
         .routes(routes!(probes::ready))
+        .routes(routes!(probes::redis))
         .routes(routes!(probes::metrics))
 }
 

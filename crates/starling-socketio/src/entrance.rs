@@ -19,7 +19,7 @@ use serde_json::json;
 use tower::ServiceExt;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-use crate::dialect::chat_rest;
+use crate::dialect;
 use crate::handler::Handler;
 use crate::telemetry::Refusal;
 use crate::{Origins, SocketIo};
@@ -57,7 +57,7 @@ pub fn router(server: SocketIo) -> Router {
         .ws_max_frame_size(MAX_MESSAGE_BYTES)
         .build();
     let cors = cors(&settings.origins);
-    let rest = chat_rest(server.clone());
+    let rest = dialect::router(server.clone());
     let service = EngineIoService::with_config(Arc::new(Handler::new(server)), config);
     let router = Router::new()
         .route("/socket.io/", any(enter))
@@ -161,7 +161,7 @@ fn cors(origins: &Origins) -> Option<CorsLayer> {
     };
     let cors = CorsLayer::new()
         .allow_origin(allowed)
-        .allow_methods([Method::GET, Method::POST])
+        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])
         .allow_headers([AUTHORIZATION, CONTENT_TYPE])
         .max_age(Duration::from_secs(3_600));
     Some(cors)

@@ -82,10 +82,9 @@ impl Handler {
             wire,
             dialect,
             parser,
-            auth,
             inbox,
         };
-        tokio::spawn(socket::serve(arrival));
+        tokio::spawn(socket::serve(arrival, auth));
     }
 }
 

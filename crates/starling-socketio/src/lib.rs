@@ -29,6 +29,7 @@ mod rooms;
 mod server;
 mod settings;
 mod socket;
+mod sockets;
 mod telemetry;
 mod token;
 mod value;
@@ -36,4 +37,4 @@ mod writer;
 
 pub use entrance::router;
 pub use server::SocketIo;
-pub use settings::{Identification, Origins, Rooms, SocketIoSettings};
+pub use settings::{ClientAddress, Identification, Origins, Rooms, SocketIoSettings};

@@ -1,22 +1,20 @@
 //! What a client's reader, its writer and its dialect share.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use serde::Serialize;
 use starling_core::{Engine, Outbox, Session};
-use starling_protocol::{
-    CloseCode, Command, ConversationId, Entry, Error, ErrorCode, Reply, Seq, Sync, UserId,
-};
+use starling_protocol::{CloseCode, Command, ConversationId, Error, ErrorCode, Reply, Seq, Sync, UserId};
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 
 use crate::SocketIo;
 use crate::asker::Asker;
 use crate::connection::Wire;
-use crate::dialect::Dialect;
+use crate::dialect::{Dialect, HeardMessage, Watcher};
 use crate::parser::{Frame, Parser};
 use crate::pending::{Asked, Pending, Waiting};
 use crate::queue::Queue;
@@ -42,6 +40,8 @@ pub(crate) struct Live {
     queue: Queue,
     waiting: Waiting,
     pub(crate) rooms: Mutex<Rooms>,
+    /// In dialects that tell of who is there, once the client is told.
+    pub(crate) watcher: OnceLock<Watcher>,
 }
 
 impl Live {
@@ -56,7 +56,8 @@ impl Live {
             session,
             outbox,
             waiting: Waiting::default(),
-            rooms: Mutex::default(),
+            rooms: Mutex::new(Rooms::new(arrival.dialect.follows())),
+            watcher: OnceLock::new(),
         }
     }
 
@@ -145,10 +146,9 @@ impl Live {
     pub(crate) async fn follow(&self) {
         let mut gone = Vec::new();
         loop {
-            let cursors = self.rooms.lock().dry();
-            if cursors.is_empty() {
+            let Some(cursors) = self.rooms.lock().to_begin() else {
                 return;
-            }
+            };
             let (sender, synced) = oneshot::channel();
             self.submit(Pending::Streams(sender), Command::Sync(Sync { cursors }))
                 .await;
@@ -157,7 +157,10 @@ impl Live {
                 return std::future::pending().await;
             };
             let refused = match synced {
-                Ok(Reply::Synced(synced)) => synced.refused,
+                Ok(Reply::Synced(synced)) => {
+                    self.rooms.lock().has_begun();
+                    synced.refused
+                }
                 Err(error) if error.code == ErrorCode::Unavailable => {
                     sleep(FOLLOW_PAUSE).await;
                     continue;
@@ -181,21 +184,11 @@ impl Live {
         }
     }
 
-    /// One entry, as stored.
+    /// A message: from memory, or else from the log.
     ///
     /// # Errors
-    /// What `history` refuses with; `internal` if there is no such entry.
-    pub(crate) async fn entry(&self, room: &ConversationId, seq: Seq) -> Result<Arc<Entry>, Error> {
-        let history = starling_protocol::History {
-            after: Some(seq.saturating_sub(1)),
-            limit: Some(1),
-            ..starling_protocol::History::newest(room.clone())
-        };
-        match self.asker().execute(Command::History(history)).await? {
-            Reply::History(page) if page.entries.first().is_some_and(|entry| entry.seq == seq) => {
-                Ok(page.entries[0].clone())
-            }
-            _ => Err(Error::new(ErrorCode::Internal, "the entry cannot be found")),
-        }
+    /// As [`Asker::heard`].
+    pub(crate) async fn heard(&self, room: &ConversationId, seq: Seq) -> Result<HeardMessage, Error> {
+        self.asker().heard(room, seq).await
     }
 }

@@ -3,13 +3,21 @@
 use std::collections::HashMap;
 
 use parking_lot::Mutex;
-use starling_protocol::{ClientId, Error, Reply};
+use starling_protocol::{ClientId, Error, Reply, Seq};
 use tokio::sync::oneshot;
 
 /// What an answer is for.
 pub(crate) enum Pending {
     /// A message: its sender is told where it stands.
     Send { key: ClientId, asked: Asked },
+    /// A message whose sender is told the whole of it.
+    Message { asked: Asked, text: String },
+    /// A change to a message: what it says from then on, or nothing where it is deleted.
+    Alteration {
+        asked: Asked,
+        target: Seq,
+        text: Option<String>,
+    },
     /// Something that is only acknowledged.
     Signal(Asked),
     /// Nobody waits for it.

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use starling_protocol::{ConversationId, Seq};
 
-/// The event that carries offsets.
+/// The event that carries offsets. With `null` it carries none, and clients do not look at it.
 pub(crate) const OFFSET: &str = "starling:offset";
 /// A client in more rooms than fit is told to load anew.
 const MAX_OFFSET_BYTES: usize = 16 << 10;

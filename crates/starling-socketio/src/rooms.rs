@@ -1,7 +1,7 @@
 //! The rooms that a client has joined on this connection, and how far it has their logs.
 //!
-//! The core streams all of a user's conversations; a Socket.IO client is told of those that it has joined, from where
-//! its history ends. Entries before that point, and those of a stream that began beyond it, are not for the client: a
+//! The core streams all of a user's conversations. A client is told of those that it has joined, from where its history
+//! ends; or, in dialects without joining, of all. Entries before that point, and those of a stream that began beyond it, are not for the client: a
 //! room *flows* once a stream has begun that continues what it has.
 
 use std::collections::BTreeMap;
@@ -10,11 +10,23 @@ use starling_protocol::{ConversationId, Seq};
 
 use crate::recovery::Cursors;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Rooms {
+    follows: Follows,
+    /// Whether streams were begun at all.
+    begun: bool,
     joined: BTreeMap<ConversationId, Room>,
     /// Whether the client is to be told its offset.
     moved: bool,
+}
+
+/// Of which conversations a client is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Follows {
+    /// Of those that it has joined on this connection.
+    Joined,
+    /// Of all that its user is a member of.
+    All,
 }
 
 #[derive(Debug)]
@@ -36,6 +48,15 @@ pub(crate) enum Verdict {
 }
 
 impl Rooms {
+    pub(crate) fn new(follows: Follows) -> Self {
+        Self {
+            follows,
+            begun: false,
+            joined: BTreeMap::new(),
+            moved: false,
+        }
+    }
+
     /// The client has history up to `cursor`; what follows it is to come.
     pub(crate) fn join(&mut self, id: ConversationId, cursor: Seq) {
         self.joined.insert(id, Room { cursor, flows: false });
@@ -54,6 +75,10 @@ impl Rooms {
     pub(crate) fn begins(&mut self, id: &ConversationId, cursor: Seq) {
         if let Some(room) = self.joined.get_mut(id) {
             room.flows = cursor <= room.cursor;
+        } else if self.follows == Follows::All {
+            let room = Room { cursor, flows: true };
+            self.joined.insert(id.clone(), room);
+            self.moved = true;
         }
     }
 
@@ -79,6 +104,23 @@ impl Rooms {
         dry.map(|(id, room)| (id.clone(), room.cursor)).collect()
     }
 
+    /// Where streams are to begin, if any are.
+    pub(crate) fn to_begin(&self) -> Option<Cursors> {
+        let dry = self.dry();
+        let all = self.follows == Follows::All && !self.begun;
+        (all || !dry.is_empty()).then_some(dry)
+    }
+
+    /// They have.
+    pub(crate) fn has_begun(&mut self) {
+        self.begun = true;
+    }
+
+    /// The ids, in order.
+    pub(crate) fn ids(&self) -> Vec<ConversationId> {
+        self.joined.keys().cloned().collect()
+    }
+
     /// How far the client has everything.
     pub(crate) fn cursors(&self) -> Cursors {
         self.joined
@@ -100,7 +142,7 @@ mod tests {
     #[test]
     fn a_room_flows_from_where_its_history_ends() {
         let id = ConversationId::new("room").unwrap();
-        let mut rooms = Rooms::default();
+        let mut rooms = Rooms::new(Follows::Joined);
         assert_eq!(rooms.take(&id, 1), Verdict::Skip);
         rooms.join(id.clone(), 3);
         // Of a stream that is beyond the history: what lies between would be missing.
@@ -119,5 +161,22 @@ mod tests {
         assert_eq!(rooms.moved(), None);
         rooms.leave(&id);
         assert_eq!(rooms.moved(), Some(Cursors::new()));
+    }
+
+    #[test]
+    fn who_follows_all_need_not_join() {
+        let id = ConversationId::new("room").unwrap();
+        let mut rooms = Rooms::new(Follows::All);
+        assert_eq!(rooms.to_begin(), Some(Cursors::new()));
+        rooms.begins(&id, 5);
+        rooms.has_begun();
+        assert_eq!(rooms.to_begin(), None);
+        assert_eq!(rooms.take(&id, 6), Verdict::Tell);
+        assert_eq!(rooms.take(&id, 8), Verdict::Gap);
+        rooms.leave(&id);
+        assert_eq!(rooms.take(&id, 7), Verdict::Skip);
+        // Added again.
+        rooms.begins(&id, 9);
+        assert_eq!(rooms.take(&id, 10), Verdict::Tell);
     }
 }

@@ -8,8 +8,9 @@ use starling_protocol::Error;
 use tokio::sync::Semaphore;
 
 use crate::SocketIoSettings;
-use crate::dialect::Heard;
+use crate::dialect::{CommunityStats, Heard};
 use crate::names::Names;
+use crate::sockets::Sockets;
 use crate::telemetry::Counters;
 
 /// The entrance for Socket.IO clients. Cheap to clone.
@@ -24,6 +25,8 @@ struct Inner {
     pending: Arc<Semaphore>,
     names: Names,
     heard: Heard,
+    community_stats: CommunityStats,
+    sockets: Sockets,
 }
 
 impl SocketIo {
@@ -38,6 +41,8 @@ impl SocketIo {
             pending,
             names: Names::default(),
             heard: Heard::default(),
+            community_stats: CommunityStats::default(),
+            sockets: Sockets::default(),
         }))
     }
 
@@ -65,6 +70,16 @@ impl SocketIo {
     /// What dialects remember of the core's frames.
     pub(crate) fn heard(&self) -> &Heard {
         &self.0.heard
+    }
+
+    /// What was counted lately of the community's channel.
+    pub(crate) fn community_stats(&self) -> &CommunityStats {
+        &self.0.community_stats
+    }
+
+    /// The clients that are let in.
+    pub(crate) fn sockets(&self) -> &Sockets {
+        &self.0.sockets
     }
 
     /// Asks the authenticator, in bounded time.

@@ -1,6 +1,12 @@
 //! What an operator may change about Socket.IO, with the documented defaults.
 
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
+
+use axum::http::HeaderMap;
+use starling_protocol::ConversationId;
 
 /// The settings.
 #[derive(Debug, Clone)]
@@ -25,6 +31,50 @@ pub struct SocketIoSettings {
     pub identification: Identification,
     /// What joining a room means that there is not.
     pub rooms: Rooms,
+    /// The one conversation that Community Chat's clients are in.
+    pub community: ConversationId,
+    /// How often Chatter's clients should compare what they hold with what is stored.
+    pub sync_interval: Duration,
+    /// How proxies in front are seen through.
+    pub client_address: ClientAddress,
+}
+
+/// From the peer's address and a request's headers to who sent it.
+type Find = dyn Fn(IpAddr, &HeaderMap) -> IpAddr + Send + Sync;
+
+/// Who sent a request: the peer, or, where that is a trusted proxy, whom its headers name.
+#[derive(Clone)]
+pub struct ClientAddress(Arc<Find>);
+
+impl ClientAddress {
+    /// As this finds out.
+    pub fn new(find: impl Fn(IpAddr, &HeaderMap) -> IpAddr + Send + Sync + 'static) -> Self {
+        Self(Arc::new(find))
+    }
+
+    pub(crate) fn of(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+        (self.0)(peer, headers)
+    }
+}
+
+impl Default for ClientAddress {
+    /// No proxy is believed.
+    fn default() -> Self {
+        Self::new(|peer, _| peer)
+    }
+}
+
+impl fmt::Debug for ClientAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientAddress").finish_non_exhaustive()
+    }
+}
+
+fn community() -> ConversationId {
+    match ConversationId::new("community") {
+        Ok(id) => id,
+        Err(_) => unreachable!("letters are an id"),
+    }
 }
 
 /// Web pages of which origins may use HTTP long polling. (WebSockets know no such rule.)
@@ -72,6 +122,9 @@ impl Default for SocketIoSettings {
             origins: Origins::default(),
             identification: Identification::default(),
             rooms: Rooms::default(),
+            community: community(),
+            sync_interval: Duration::from_secs(300),
+            client_address: ClientAddress::default(),
         }
     }
 }

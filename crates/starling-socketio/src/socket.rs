@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::Value;
-use starling_core::people::Watch;
 use starling_core::{Identity, Outbox, Session, SessionGuard, until_expired};
 use starling_protocol::{CloseCode, Error, ErrorCode, Reconnect};
 use tokio::time::{sleep, timeout};
@@ -14,6 +13,7 @@ use uuid::Uuid;
 
 use crate::SocketIo;
 use crate::connection::{Wire, hang_up};
+use crate::decoder::Event;
 use crate::dialect::Dialect;
 use crate::end::End;
 use crate::handler::{end_if_idle, say};
@@ -34,7 +34,6 @@ pub(crate) struct Arrival {
     pub(crate) wire: Wire,
     pub(crate) dialect: Dialect,
     pub(crate) parser: Parser,
-    pub(crate) auth: Value,
     pub(crate) inbox: Arc<Inbox>,
 }
 
@@ -46,10 +45,11 @@ struct Welcome {
     pid: String,
 }
 
-/// Serves a client in a namespace. All of it runs in this one future.
-pub(crate) async fn serve(arrival: Arrival) {
-    // On the heap, since it is large, runs once, and would be part of every idle client's future.
-    match Box::pin(admit(&arrival)).await {
+/// Serves a client in a namespace that has shown `auth`. All of it runs in this one future.
+pub(crate) async fn serve(arrival: Arrival, auth: Value) {
+    // On the heap, since it is large, runs once, and would be part of every idle client's future; so would what was
+    // shown.
+    match Box::pin(admit(&arrival, auth)).await {
         Ok(Some(admitted)) => {
             arrival.wire.data.admitted();
             let end = live(&arrival, admitted).await;
@@ -69,20 +69,18 @@ struct Admitted {
     guard: SessionGuard,
     outbox: Arc<Outbox>,
     expires_at: Option<i64>,
-    /// Closes the outbox when the sign-in ends.
-    watch: Option<Watch>,
     /// Where it goes on, if it can.
     claim: Option<Claim>,
+    /// By which it has said who it is; to be carried out first.
+    naming: Option<Event>,
 }
 
-async fn admit(arrival: &Arrival) -> Result<Option<Admitted>, Error> {
-    let Arrival {
-        server, wire, auth, ..
-    } = arrival;
-    match token::identify(server, &wire.req_parts, auth).await? {
+async fn admit(arrival: &Arrival, auth: Value) -> Result<Option<Admitted>, Error> {
+    let Arrival { server, wire, .. } = arrival;
+    match token::identify(server, &wire.req_parts, &auth).await? {
         Shown::Identity(identity) => {
             let admitted = open(arrival, identity).await?;
-            let claim = match recovery::read(auth) {
+            let claim = match recovery::read(&auth) {
                 Some(claim) => followed(arrival, &admitted.session, claim).await,
                 None => None,
             };
@@ -95,10 +93,14 @@ async fn admit(arrival: &Arrival) -> Result<Option<Admitted>, Error> {
             welcome(arrival, fresh_id(), fresh_id());
             let limit = server.settings().connect_timeout;
             let named = timeout(limit, arrival.dialect.name_himself(arrival)).await;
-            match named.unwrap_or_default() {
-                Some(identity) => open(arrival, identity).await.map(Some),
-                None => Ok(None),
-            }
+            let Some((identity, naming)) = named.unwrap_or_default() else {
+                return Ok(None);
+            };
+            let admitted = open(arrival, identity).await?;
+            Ok(Some(Admitted {
+                naming: Some(naming),
+                ..admitted
+            }))
         }
     }
 }
@@ -118,23 +120,17 @@ fn welcome(arrival: &Arrival, sid: String, pid: String) {
 async fn open(arrival: &Arrival, identity: Identity) -> Result<Admitted, Error> {
     let server = &arrival.server;
     let outbox = Outbox::new(server.settings().outbox_bytes);
-    let Identity {
-        user,
-        name,
-        expires_at,
-        sign_in,
-    } = identity;
-    if let Some(name) = &name {
-        server.names().learn(&user, name);
-    }
-    let session = server.engine().open_session(user, name, outbox.clone()).await?;
+    // His token may bring a new name; whether it counts, the directory says, which has it once the session is open.
+    server.names().forget(&identity.user);
+    let expires_at = identity.expires_at;
+    let session = server.engine().open_session(identity, outbox.clone()).await?;
     Ok(Admitted {
         guard: SessionGuard::new(session.clone()),
-        watch: sign_in.map(|id| server.engine().people().watch(&id, &outbox)),
         session,
         outbox,
         expires_at,
         claim: None,
+        naming: None,
     })
 }
 
@@ -157,30 +153,35 @@ async fn live(arrival: &Arrival, admitted: Admitted) -> End {
         guard,
         outbox,
         expires_at,
-        watch,
         claim,
+        naming,
     } = admitted;
     let open = arrival.server.counters().open();
     tracing::debug!(user = %session.user(), connection = %session.connection(), "connected by Socket.IO");
-    let live = Live::new(arrival, session, outbox.clone());
+    let live = Arc::new(Live::new(arrival, session, outbox.clone()));
+    let listed = arrival.server.sockets().enter(&live);
     live.greet(claim);
     let mut writer = Writer::new(&live);
     let end = tokio::select! {
-        end = read(arrival, &live) => end,
+        end = read(arrival, &live, naming) => end,
         end = writer.run() => end,
         never = expire(expires_at, &outbox) => match never {},
     };
+    tracing::debug!(user = %live.user(), connection = %live.session().connection(), ?end, "Socket.IO connection ends");
     // Before the client learns of the end: it may come back at once, and this connection must not count then.
     guard.close().await;
-    drop(watch);
     drop(open);
+    drop(listed);
     end
 }
 
 /// Carries out what the client says, in the order in which it says it.
-async fn read(arrival: &Arrival, live: &Live) -> End {
+async fn read(arrival: &Arrival, live: &Live, naming: Option<Event>) -> End {
     // Where the client goes on in rooms that it has joined before.
     Box::pin(live.follow()).await;
+    if let Some(event) = naming {
+        Box::pin(arrival.dialect.carry_out(live, event)).await;
+    }
     while let Some(event) = arrival.inbox.next().await {
         // Answers queue up for a client that does not read them: it is not read from either.
         if !live.outbox().until_roomy().await {

@@ -69,10 +69,8 @@ pub(crate) fn bare(user: &str, name: Option<&str>) -> Result<Identity, Error> {
     let user =
         UserId::new(user).map_err(|invalid| Error::new(ErrorCode::Unauthenticated, invalid.to_string()))?;
     Ok(Identity {
-        user,
         name: name.map(str::to_owned),
-        expires_at: None,
-        sign_in: None,
+        ..Identity::of(user)
     })
 }
 

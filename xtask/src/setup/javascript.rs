@@ -1,4 +1,4 @@
-//! Node.js with npm, and a browser: for the JavaScript client alone, so that nothing else needs them.
+//! Node.js with npm, and a browser: for the JavaScript client and the page alone, so that nothing else needs them.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -30,7 +30,7 @@ pub(super) fn run() -> Result<()> {
     let missing = self::missing();
     if !missing.is_empty() {
         bail!(
-            "the tests of the JavaScript client need Node.js {NODE_MAJOR} or later with npm, and Chromium (or its \
+            "the tests of the JavaScript client and the page need Node.js {NODE_MAJOR} or later with npm, and Chromium (or its \
              path in {CHROMIUM_VARIABLE}); missing here: {}",
             missing.join(", ")
         );

@@ -8,6 +8,7 @@
 mod apt;
 mod clients;
 mod javascript;
+mod rabbitmq;
 mod schemathesis;
 mod wheel;
 
@@ -32,6 +33,7 @@ pub(crate) fn run_for_tests() -> Result<()> {
     run()?;
     javascript::run()?;
     clients::install()?;
+    rabbitmq::run()?;
     schemathesis::run()
 }
 

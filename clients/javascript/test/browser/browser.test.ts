@@ -312,6 +312,28 @@ test("a tab that leads and is frozen loses the lead to one that somebody looks a
   await device.close();
 });
 
+test("a tab that leads and is frozen holds up nothing that is said, here or elsewhere", async () => {
+  for (const said of ["here", "elsewhere"]) {
+    const name = `frozen-${said}`;
+    const device = await Device.make(name);
+    const first = await device.tab();
+    await first.live();
+    const second = await device.tab();
+    await second.live();
+    const frozen = first.page.evaluate(() => {
+      const end = Date.now() + 12_000;
+      while (Date.now() < end);
+    });
+    if (said === "here") await second.send(said);
+    else cluster.append(name, "bob", { message: { text: said } });
+    await eventually(async () => (await second.texts()).includes(said), 10_000);
+    await eventually(async () => (await second.outbox()) === 0, 1_000);
+    assert.ok(await second.leads());
+    await frozen;
+    await device.close();
+  }
+});
+
 test("without locks each tab has a connection, and still nothing is doubled", async () => {
   const device = await Device.make("lockless");
   await device.context.addInitScript(() => Object.defineProperty(navigator, "locks", { value: undefined }));

@@ -136,7 +136,9 @@ export class FakeCluster {
     const { kind, name } = log;
     const marks = { delivered: this.marks.get(`delivered ${id} ${user}`) ?? 0, read, unread };
     const head = log.entries.length;
-    const conversation = { id, kind, role: "member", head, ...marks, last: this.seen(log, last) };
+    const message = log.entries.filter(({ body }) => body.message).at(-1);
+    const said = message ? { last: this.seen(log, message) } : {};
+    const conversation = { id, kind, role: "member", head, ...marks, ...said };
     return { cursor, conversation: { ...conversation, ...(name === undefined ? {} : { name }) } };
   }
 }

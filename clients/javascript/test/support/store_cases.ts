@@ -3,6 +3,7 @@
 import type { ConversationRecord, ConversationState, Entry, Store, Tables } from "../../src/index.js";
 import {
   applyEntry,
+  applyHidden,
   applyReceipts,
   applyReset,
   applyState,
@@ -354,6 +355,27 @@ export const STORE_CASES: StoreCase[] = [
       equal(await now(), ["Band", null, true, "admin", false, true]);
       await apply(store, entry("c", 4, { banned: { user: "me", removed: true } }));
       equal((await now())[5], false);
+    },
+  },
+  {
+    name: "what another device hides is hidden until something new is said",
+    async run(store) {
+      await store.write((tables) => applyState(tables, state("c", 0), noChanges()));
+      await apply(store, entry("c", 1));
+      const hidden = async () => (await store.read((tables) => tables.conversation("c")))?.hidden;
+      const changes = noChanges();
+      const hide = (messages: number) =>
+        store.write((tables) => applyHidden(tables, { conversation: "c", messages }, changes));
+      await hide(2);
+      equal([await hidden(), [...changes.conversations]], [true, ["c"]]);
+      await apply(store, entry("c", 2));
+      equal(await hidden(), true, "it was said before");
+      await apply(store, entry("c", 3, { reacted: { target: 2, emoji: "+1" } }, { messages: 2 }));
+      equal(await hidden(), true, "a reaction says nothing");
+      await apply(store, entry("c", 4, undefined, { messages: 3 }));
+      equal(await hidden(), false);
+      await hide(2);
+      equal(await hidden(), false, "told late");
     },
   },
   {

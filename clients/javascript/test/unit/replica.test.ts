@@ -10,9 +10,13 @@ import {
   Replica,
   type ReplicaEvents,
   RefusedError,
+  type MessageStatus,
+  type OutboxItem,
   type Store,
+  statusOf,
   textOf,
 } from "../../src/index.js";
+import { applyRemoval, noChanges } from "../../src/local_log.js";
 import { MAX_ARRIVALS } from "../../src/replica.js";
 import { settled, VirtualClock } from "../support/clock.js";
 import { FakeCluster, MANY_FAULTS, NO_FAULTS } from "../support/cluster.js";
@@ -57,6 +61,12 @@ class Device {
     readonly network: Network,
   ) {
     replica.on("entries", ({ entries }) => this.told.push(...entries));
+  }
+
+  async status(conversation: string, message: Entry | OutboxItem | undefined): Promise<MessageStatus> {
+    const record = await this.replica.conversation(conversation);
+    assert.ok(record && message);
+    return statusOf(message, record);
   }
 
   live(): Promise<void> {
@@ -162,6 +172,7 @@ test("a refused send stays until it is retried or discarded, and holds up nothin
   assert.deepEqual(fixture.texts(), ["hello"]);
   const [item] = await ann.replica.outbox("closed");
   assert.equal(item?.failed?.code, "not_a_member");
+  assert.equal(await ann.status("closed", item), "failed");
 
   fixture.cluster.logs.get("closed")?.members.add("ann");
   const second = await ann.replica.retry(first);
@@ -175,6 +186,29 @@ test("a refused send stays until it is retried or discarded, and holds up nothin
   assert.equal(await ann.replica.retry("nobody's"), undefined);
   await ann.replica.discard(third);
   assert.equal(await ann.outbox(), 0);
+});
+
+test("a message is sending, then stored, delivered and read", async () => {
+  const fixture = new Fixture();
+  const network = { isUp: true };
+  const ann = await fixture.device("ann", new MemoryStore(), network);
+  await ann.live();
+  network.isUp = false;
+  await ann.replica.send("c", "hello");
+  const [item] = await ann.replica.outbox();
+  assert.equal(await ann.status("c", item), "sending");
+  network.isUp = true;
+  await fixture.clock.until(async () => (await ann.outbox()) === 0);
+  const sent = (await ann.replica.entries("c")).entries.find((entry) => textOf(entry) === "hello");
+  assert.equal(await ann.status("c", sent), "pending");
+  const record = await ann.replica.conversation("c");
+  assert.ok(record && sent);
+  const heard = (deliveredToAll: number, readByAll: number) =>
+    statusOf(sent, { ...record, deliveredToAll, readByAll });
+  assert.equal(heard(sent.seq - 1, 0), "pending");
+  assert.equal(heard(sent.seq, sent.seq - 1), "delivered");
+  assert.equal(heard(sent.seq, sent.seq), "read");
+  assert.equal(statusOf({ ...(item as OutboxItem), stored: sent.seq }, record), "pending");
 });
 
 test("edits, deletions and reactions show on the message, live and after a reload", async () => {
@@ -246,6 +280,84 @@ test("what changes nothing leaves the outbox when the log has got to where it wa
     (await replica.outbox()).map(({ conversation }) => conversation),
     ["d"],
   );
+  replica.close();
+});
+
+test("an outbox whose answers come before the log goes on, however much is said", async () => {
+  const clock = new VirtualClock();
+  const server = new ScriptedServer();
+  const { WebSocket } = server;
+  const replica = await Replica.open({
+    url: "ws://a/ws",
+    token: "t",
+    user: "ann",
+    store: new MemoryStore(),
+    WebSocket,
+    clock,
+  });
+  const { peer } = await server.serve();
+  peer.event("conversation", state("c", 4, { delivered: 4 }));
+  // More than are handed to the client at a time.
+  for (let seq = 5; seq < 305; seq += 1) {
+    await replica.send("c", `message ${seq}`);
+    const send = await peer.hear("send");
+    const { client_id } = send.fields;
+    peer.ok(send, "sent", { conversation: "c", seq, lamport: seq, at: 1, client_id });
+    await settled();
+    peer.event("entry", entry("c", seq, { sender: "ann", client_id }));
+    // It is marked as delivered, once: no time passes.
+    assert.deepEqual(await peer.rest(), seq === 5 ? ["delivered"] : []);
+    assert.deepEqual(await replica.outbox(), []);
+  }
+  replica.close();
+});
+
+test("what was stored in a conversation that is deleted for all waits for its log no more", async () => {
+  const store = new MemoryStore();
+  const changes = noChanges();
+  const left = await store.write(async (tables) => {
+    for (const [client_id, conversation, stored] of [
+      ["stored", "c", 7],
+      ["unknown", "c", undefined],
+      ["elsewhere", "d", 7],
+    ] as const) {
+      const command = { name: "send", fields: { conversation, client_id, text: "hello" } } as const;
+      const item = { client_id, conversation, command, at: 1 };
+      await tables.addToOutbox(stored === undefined ? item : { ...item, stored });
+    }
+    await applyRemoval(tables, { conversation: "c", dissolved: true }, changes);
+    return (await tables.outbox()).map(({ client_id }) => client_id);
+  });
+  assert.deepEqual([left, changes.outbox], [["unknown", "elsewhere"], true]);
+});
+
+test("what the client has no room for is overtaken by nothing", async () => {
+  const clock = new VirtualClock();
+  const server = new ScriptedServer();
+  const { WebSocket } = server;
+  const replica = await Replica.open({
+    url: "ws://a/ws",
+    token: "t",
+    user: "ann",
+    store: new MemoryStore(),
+    WebSocket,
+    clock,
+  });
+  const { peer } = await server.serve();
+  const asked = Array.from({ length: 1_024 }, () => replica.request("ping", {}));
+  await replica.send("c", "first");
+  await settled();
+  peer.ok(await peer.hear("ping"), "pong", { at: 1 });
+  await replica.send("c", "second");
+  for (let n = 1; n < asked.length; n += 1) peer.ok(await peer.hear("ping"), "pong", { at: 1 });
+  await Promise.all(asked);
+  await clock.pass(2_000);
+  for (const text of ["first", "second"]) {
+    const send = await peer.hear("send");
+    assert.equal(send.fields["text"], text);
+    const { client_id } = send.fields;
+    peer.ok(send, "sent", { conversation: "c", seq: 5, lamport: 5, at: 1, client_id });
+  }
   replica.close();
 });
 

@@ -23,6 +23,18 @@ pub(crate) enum Incoming {
     Other,
 }
 
+/// A system's protocol, as idle connections need it.
+pub(crate) trait IdleWire: Clone + Send + Sync + 'static {
+    /// Connects a user to a node, with a small buffer, and asks for nothing.
+    fn connect_idle(&self, node: &str, user: &str) -> impl Future<Output = Result<Socket>> + Send;
+
+    /// What is to be answered to a message, so that the connection stays.
+    fn answer(&self, message: &Message) -> Option<Message>;
+}
+
+/// Of an idle connection's buffers, in bytes: an idle client needs little.
+const IDLE_BUFFER: usize = 1024;
+
 /// A system's protocol. All users of a load speak it, one connection each.
 pub(crate) trait Wire: Clone + Send + Sync + 'static {
     /// Connects a user to a node.

@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::http::header::{AUTHORIZATION, SEC_WEBSOCKET_PROTOCOL};
 
-use super::{Incoming, Wire, stamp_in};
+use super::{IDLE_BUFFER, IdleWire, Incoming, Wire, stamp_in};
 use crate::socket::{self, Socket, say, until};
 
 const TOKEN_LIFETIME: std::time::Duration = std::time::Duration::from_secs(3600);
@@ -35,7 +35,7 @@ impl Native {
     }
 
     /// Connects without asking for any stream.
-    pub(crate) async fn connect_idle(&self, node: &str, user: &str, buffer: usize) -> Result<Socket> {
+    async fn open(&self, node: &str, user: &str, buffer: usize) -> Result<Socket> {
         let token = mint_token(&self.secret, user, TOKEN_LIFETIME)?;
         let mut socket = socket::connect(node, buffer, |request| {
             let headers = request.headers_mut();
@@ -85,9 +85,20 @@ impl Native {
     }
 }
 
+impl IdleWire for Native {
+    async fn connect_idle(&self, node: &str, user: &str) -> Result<Socket> {
+        self.open(node, user, IDLE_BUFFER).await
+    }
+
+    fn answer(&self, _: &Message) -> Option<Message> {
+        // The WebSocket's own pings are answered below.
+        None
+    }
+}
+
 impl Wire for Native {
     async fn connect(&self, node: &str, user: &str) -> Result<Socket> {
-        let mut socket = self.connect_idle(node, user, 32 * 1024).await?;
+        let mut socket = self.open(node, user, 32 * 1024).await?;
         self.ask(&mut socket, u64::MAX, Command::Sync(Sync::default()))
             .await?;
         Ok(socket)
@@ -100,11 +111,9 @@ impl Wire for Native {
             .collect::<Result<Vec<_>, _>>()?;
         let mut chunks = others.chunks(MAX_MEMBERS_PER_COMMAND);
         let create = Command::Create(Create {
-            kind: Kind::Group,
-            members: chunks.next().unwrap_or_default().to_vec(),
             name: Some(name.to_owned()),
-            open: None,
             client_id: Some(ClientId::new(name)?),
+            ..Create::of(Kind::Group, chunks.next().unwrap_or_default().to_vec())
         });
         let Reply::Conversation(made) = self.ask(&mut sockets[0], u64::MAX, create).await? else {
             bail!("create was answered with something else");

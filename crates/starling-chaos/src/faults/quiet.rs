@@ -20,6 +20,9 @@ use crate::store;
 
 const MEMBERS: usize = 6;
 const CUT: Duration = Duration::from_secs(2);
+/// How long it may take until not all clients are connected to one node, and how long one attempt.
+const SPREAD: Duration = Duration::from_secs(20);
+const RECONNECT: Duration = Duration::from_secs(2);
 
 /// A conversation of some of the load's users, and the client that made it.
 struct Quiet {
@@ -33,23 +36,7 @@ impl Quiet {
     async fn make(strike: &Strike<'_>, at: &Node, not_at: &Node) -> Result<Self> {
         let mut chance = strike.chance();
         let name = format!("quiet-{}", chance.random_range(0..1_000_000_000_u32));
-        let elsewhere: Vec<&Arc<Participant>> = strike
-            .stage
-            .cast
-            .participants
-            .iter()
-            .filter(|participant| {
-                participant
-                    .client()
-                    .node()
-                    .is_some_and(|node| node != not_at.id())
-            })
-            .collect();
-        ensure!(
-            !elsewhere.is_empty(),
-            "all clients are connected to {}",
-            not_at.id()
-        );
+        let elsewhere = connected_elsewhere(strike, not_at).await?;
         let others = elsewhere.sample(&mut chance, MEMBERS);
         let mut members: Vec<_> = others.map(|other| other.user().clone()).collect();
         members.sort();
@@ -57,11 +44,9 @@ impl Quiet {
         let maker =
             Participant::connect(strike.cluster(), at.ws_url(), &strike.stage.recorder, 0, &name).await?;
         let create = Create {
-            kind: Kind::Group,
-            members,
             name: Some(name.clone()),
-            open: None,
             client_id: Some(ClientId::new(&name)?),
+            ..Create::of(Kind::Group, members)
         };
         let id = maker.create(create).await?;
         Ok(Self { name, id, maker })
@@ -70,6 +55,28 @@ impl Quiet {
     fn last_words(&self) -> Result<ClientId> {
         Ok(ClientId::new(format!("{}-last-words", self.name))?)
     }
+}
+
+/// The load's users who are connected to other nodes than this one. What happened before may have left all of them there:
+/// then they connect anew, which spreads them.
+async fn connected_elsewhere<'a>(strike: &Strike<'a>, not_at: &Node) -> Result<Vec<&'a Arc<Participant>>> {
+    let participants = &strike.stage.cast.participants;
+    let is_elsewhere = |participant: &&Arc<Participant>| {
+        let node = participant.client().node();
+        node.is_some_and(|node| node != not_at.id())
+    };
+    eventually("clients are connected to another node", SPREAD, async || {
+        if participants.iter().any(|participant| is_elsewhere(&participant)) {
+            return true;
+        }
+        for participant in participants.iter() {
+            participant.client().drop_connection();
+        }
+        sleep(RECONNECT).await;
+        false
+    })
+    .await?;
+    Ok(participants.iter().filter(is_elsewhere).collect())
 }
 
 /// A node stores an entry and dies, and its sender with it: the others must learn of it all the same.

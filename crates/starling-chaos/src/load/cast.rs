@@ -122,8 +122,6 @@ async fn make(participants: &[Arc<Participant>], number: usize) -> Result<Conver
     users.dedup();
     users.retain(|user| user != participants[admin].user());
     let create = Create {
-        kind: Kind::Group,
-        members: users,
         name: Some(if number == 0 {
             "hot".to_owned()
         } else {
@@ -131,6 +129,7 @@ async fn make(participants: &[Arc<Participant>], number: usize) -> Result<Conver
         }),
         open: Some(number != 0),
         client_id: Some(ClientId::new(format!("create-{number}"))?),
+        ..Create::of(Kind::Group, users)
     };
     let id = participants[admin].create(create).await?;
     Ok(Conversation {

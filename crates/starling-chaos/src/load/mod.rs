@@ -1,6 +1,7 @@
-//! The load: some sixty clients that send, read, join and leave in a dozen conversations, all of it recorded.
+//! The load: some sixty clients that send, read, join, leave, and are governed in a dozen conversations, all of it recorded.
 
 mod cast;
+mod governor;
 mod participant;
 mod progress;
 mod talk;

@@ -9,7 +9,7 @@ use starling_check::history::Call;
 use starling_check::{ClientRecorder, Recorder};
 use starling_client::protocol::{
     ClientId, Codec, Command, ConversationId, ConversationSummary, Create, ErrorCode, History, HistoryPage,
-    Reply, Send, Seq, UserId,
+    InviteId, Invited, Reply, Send, Seq, UserId,
 };
 use starling_client::{Client, Error, Tapped};
 use starling_cluster::Cluster;
@@ -184,22 +184,53 @@ impl Participant {
         self.conclude_ending(op, &removed);
     }
 
-    /// Edits or deletes a message, or reacts to it.
-    pub(crate) async fn alter(&self, command: Command) {
-        let Some((conversation, client_id)) = command.key() else {
-            return;
-        };
+    /// Becomes a member by an invite's token.
+    pub(crate) async fn accept(&self, id: &ConversationId, token: &str) -> bool {
+        let op = self.recorder.invoke(Call::Accept {
+            conversation: id.clone(),
+        });
+        let accepted = self.client.accept(token).await;
+        conclude(&self.recorder, op, accepted.as_ref().map(|sent| Some(sent.seq)));
+        accepted.is_ok()
+    }
+
+    pub(crate) async fn add(&self, id: &ConversationId, user: UserId) {
+        let users = vec![user];
+        let op = self.recorder.invoke(Call::Add {
+            conversation: id.clone(),
+            users: users.clone(),
+        });
+        let added = self.client.add(id, users).await;
+        conclude(&self.recorder, op, added.as_ref().map(|sent| Some(sent.seq)));
+    }
+
+    pub(crate) async fn revoke(&self, id: &ConversationId, invite: InviteId) {
+        let op = self.recorder.invoke(Call::Revoke {
+            conversation: id.clone(),
+            invite: invite.clone(),
+        });
+        let revoked = self.client.revoke(id, invite).await;
+        conclude(&self.recorder, op, revoked.as_ref().map(|sent| Some(sent.seq)));
+    }
+
+    /// Edits or deletes a message, reacts to it, or governs the conversation: what has a key. The reply, unless it is
+    /// refused.
+    pub(crate) async fn ask(&self, command: Command) -> Option<Reply> {
+        let (conversation, client_id) = command.key()?;
         let op = self.recorder.invoke(Call::Send {
             conversation: conversation.clone(),
             client_id: client_id.clone(),
         });
-        let altered = match self.client.request(command).await {
-            // Without a client id nothing was stored: it was so already.
-            Ok(Reply::Sent(sent)) => Ok(sent.client_id.map(|_| sent.seq)),
-            Ok(_) => Ok(None),
-            Err(error) => Err(error),
+        let reply = self.client.request(command).await;
+        // Without a client id nothing was stored: it was so already.
+        let stored = |reply: &Reply| match reply {
+            Reply::Sent(sent) | Reply::Invited(Invited { sent, .. }) => {
+                sent.client_id.as_ref().map(|_| sent.seq)
+            }
+            _ => None,
         };
-        conclude(&self.recorder, op, altered.as_ref().map(|seq| *seq));
+        conclude(&self.recorder, op, reply.as_ref().map(stored));
+        reply.ok()
     }
 
     /// A page of history, the newest or one from the middle.
@@ -223,6 +254,15 @@ impl Participant {
             seq,
         });
         let marked = self.client.delivered(id, seq).await;
+        conclude(&self.recorder, op, marked.as_ref().map(|()| None));
+    }
+
+    pub(crate) async fn mark_read(&self, id: &ConversationId, seq: Seq) {
+        let op = self.recorder.invoke(Call::MarkRead {
+            conversation: id.clone(),
+            seq,
+        });
+        let marked = self.client.read(id, seq).await;
         conclude(&self.recorder, op, marked.as_ref().map(|()| None));
     }
 

@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::cast::{Cast, Conversation};
+use super::governor::Governor;
 use super::participant::Participant;
 
 /// Messages a second, of all together.
@@ -21,8 +22,12 @@ const RATE: f64 = 220.0;
 const HOT: f64 = 0.17;
 /// Between two things that a client does besides sending.
 const ASIDE: (f64, f64) = (1.5, 5.0);
+/// How often whoever does something marks what he has as read, and how often more than there is.
+const READS: (f64, f64) = (0.35, 0.05);
 /// How often whoever reads a page alters something in it.
 const ALTERS: f64 = 0.7;
+/// How often he looks for one of his own messages first: among twenty people's they are rare.
+const ALTERS_OWN: f64 = 0.6;
 
 /// The running load.
 pub(crate) struct Talk {
@@ -45,13 +50,26 @@ impl Talk {
             tasks.spawn(role(0).send_messages());
             tasks.spawn(role(1).do_other_things());
         }
+        for number in 0..cast.conversations.len() {
+            let governor = Governor {
+                cast: Arc::clone(cast),
+                number,
+                chance: StdRng::seed_from_u64(seed ^ ((number as u64 + 1) << 48)),
+                stop: stop.subscribe(),
+            };
+            tasks.spawn(governor.govern());
+        }
         Self { stop, tasks }
     }
 
-    /// Tells all to stop, and waits until nobody begins anything any more. Sends may still be without answers.
-    pub(crate) async fn stop(mut self) {
+    /// Tells all to stop, and waits until nobody begins anything any more; who waits for an answer for longer than
+    /// `patience` is made to. Sends may still be without answers.
+    pub(crate) async fn stop(mut self, patience: Duration) {
         self.stop.send_replace(true);
-        while self.tasks.join_next().await.is_some() {}
+        let stopped = async { while self.tasks.join_next().await.is_some() {} };
+        if timeout(patience, stopped).await.is_err() {
+            self.tasks.shutdown().await;
+        }
     }
 }
 
@@ -179,7 +197,10 @@ impl Role {
             .get(id)
             .copied()
             .unwrap_or_default();
-        if participant.marks_itself() && cursor > 0 && self.chance.random_bool(0.5) {
+        if cursor > 0 && self.chance.random_bool(READS.0) {
+            let ahead = u64::from(self.chance.random_bool(READS.1)) * 1_000_000;
+            participant.mark_read(id, cursor + ahead).await;
+        } else if participant.marks_itself() && cursor > 0 && self.chance.random_bool(0.5) {
             participant.delivered(id, cursor).await;
         } else {
             let after = self
@@ -200,20 +221,27 @@ impl Role {
     async fn alter_one_of(&mut self, entries: &[Arc<Entry>]) {
         let participant = self.participant();
         let messages: Vec<_> = entries.iter().filter(|entry| entry.body.is_message()).collect();
-        let Some(message) = messages.choose(&mut self.chance) else {
+        let is_own = |entry: &Entry| entry.sender.as_ref() == Some(participant.user());
+        let own: Vec<_> = messages.iter().copied().filter(|entry| is_own(entry)).collect();
+        let among = if !own.is_empty() && self.chance.random_bool(ALTERS_OWN) {
+            own
+        } else {
+            messages
+        };
+        let Some(message) = among.choose(&mut self.chance) else {
             return;
         };
         let (conversation, seq) = (message.conversation.clone(), message.seq);
         let client_id = ClientId::new(format!("altered-{:x}", self.chance.random::<u128>())).ok();
-        let is_own = message.sender.as_ref() == Some(participant.user());
+        let is_own = is_own(message);
         let command = match self.chance.random_range(0..10) {
-            0 if is_own => Command::Delete(DeleteMessage {
+            0..3 if is_own => Command::Delete(DeleteMessage {
                 conversation,
                 seq,
                 client_id,
                 retry: false,
             }),
-            0..7 if is_own => Command::Edit(EditMessage {
+            3..8 if is_own => Command::Edit(EditMessage {
                 conversation,
                 seq,
                 text: format!("edited for {}", self.chance.random::<u32>()),
@@ -229,6 +257,6 @@ impl Role {
                 retry: false,
             }),
         };
-        participant.alter(command).await;
+        participant.ask(command).await;
     }
 }

@@ -5,36 +5,111 @@
 //! that entry. A membership that begins with a later entry than the one that came may not have begun by then: it has
 //! not if it follows a message that was made later.
 //!
-//! Every entry of the log has a sender who could make it: a member for a message, for a removal, for adding others, and
-//! for altering a message that there is; an edit is of one's own.
-//! In the end, the directory's members are those of the log.
+//! Nor do members' marks reach one who never was a member, or a connection after the entry that ended the user's last
+//! membership.
+//!
+//! Every entry of the log has a sender who could make it, as the log before it says: a member, and not a muted one for
+//! what speaks; for an alteration of a message that there is, and an edit of one's own; with the role that it asks for.
+//! Nobody joins who is banned, or without the conversation being open or an invite. See [`Rights`].
+//!
+//! In the end, the directory's members are those of the log, and so is what else governs the conversation, where given.
 
 use std::collections::{BTreeMap, HashMap};
 
-use starling_protocol::{Body, Role};
+use starling_protocol::Role;
 
 use crate::facts::Facts;
-use crate::finding::{Findings, Line};
-use crate::history::What;
-use crate::logs::{Log, Stored};
+use crate::finding::{Findings, Line, history};
+use crate::history::{EntryKind, Via, What};
+use crate::logs::Log;
+use crate::rights::Rights;
 use crate::store::StoredConversation;
 
 pub(crate) fn check(facts: &Facts<'_>) -> Findings {
     let mut findings = Findings::default();
     readers(facts, &mut findings);
+    told_of_marks(facts, &mut findings);
+    let mut governance = HashMap::new();
     for (conversation, log) in facts.logs.iter() {
+        let mut rights = Rights::default();
         for stored in log.entries() {
-            if let Some(wrong) = sender(log, stored) {
-                findings.add([Line::Store(stored.place)], || {
-                    format!("entry {} of {conversation} is {wrong}", stored.entry.seq)
+            if let Err(objection) = rights.judge(log, stored.entry) {
+                let lines = [Some(stored.place), objection.place].into_iter().flatten();
+                findings.add(lines.map(Line::Store), || {
+                    format!(
+                        "entry {} of {conversation} is {}",
+                        stored.entry.seq, objection.says
+                    )
                 });
             }
+            rights.apply(stored);
         }
+        governance.insert(conversation, rights.governance());
     }
     for (place, conversation) in &facts.directory {
         directory(facts, *place, conversation, &mut findings);
+        if let Some(by_directory) = &conversation.governance
+            && let Some(by_log) = governance.get(conversation.id.as_str())
+            && by_log != by_directory
+        {
+            findings.add([Line::Store(*place)], || {
+                format!(
+                    "{} is governed by {by_log:?} by the log, and by {by_directory:?} by the directory",
+                    conversation.id
+                )
+            });
+        }
     }
     findings
+}
+
+fn told_of_marks(facts: &Facts<'_>, findings: &mut Findings) {
+    // Where a user's last membership has ended, by client and conversation the record that gave that entry, and of which
+    // connection.
+    let mut ended: HashMap<(&str, &str), (u64, usize)> = HashMap::new();
+    for (n, record) in facts.in_time() {
+        match &record.what {
+            What::Stream {
+                client, conversation, ..
+            } => {
+                ended.remove(&(client.as_ref(), conversation.as_str()));
+            }
+            What::Entry {
+                client,
+                epoch,
+                conversation,
+                seq,
+                kind: EntryKind::Left,
+                via: Via::Live | Via::Sync,
+                ..
+            } => {
+                let log = facts.logs.get(conversation.as_str());
+                let last = log.and_then(|log| log.members.of(facts.user(client)).last());
+                if last.is_some_and(|last| last.until == Some(*seq)) {
+                    ended.insert((client.as_ref(), conversation.as_str()), (*epoch, n));
+                }
+            }
+            What::Receipts {
+                client,
+                epoch,
+                conversation,
+                ..
+            } => {
+                let Some(log) = facts.logs.get(conversation.as_str()) else {
+                    continue;
+                };
+                let user = facts.user(client);
+                let end = ended.get(&(client.as_ref(), conversation.as_str()));
+                let end = end.filter(|(of, _)| of == epoch).map(|(_, end)| *end);
+                if end.is_some() || log.members.of(user).is_empty() {
+                    findings.add(history([end, Some(n)]), || {
+                        format!("{client} was told of marks in {conversation}, of which {user} was no member")
+                    });
+                }
+            }
+            _ => {}
+        }
+    }
 }
 
 fn readers(facts: &Facts<'_>, findings: &mut Findings) {
@@ -96,54 +171,6 @@ fn not_before(facts: &Facts<'_>, conversation: &str, log: &Log<'_>) -> Vec<u64> 
         bound
     });
     times.collect()
-}
-
-/// What is wrong with an entry's sender.
-fn sender(log: &Log<'_>, stored: &Stored<'_>) -> Option<String> {
-    let entry = stored.entry;
-    let before = entry.seq.saturating_sub(1);
-    let is_member = |user: &str| log.members.includes(user, before);
-    let (what, may) = match (&entry.sender, &entry.body) {
-        (_, Body::Created { .. } | Body::Void {}) => return None,
-        (None, Body::Message(_)) => return Some("a message of nobody".to_owned()),
-        (None, _) => return None,
-        (Some(sender), Body::Message(_)) => ("a message", is_member(sender.as_str())),
-        (
-            Some(sender),
-            Body::Edited { target, .. } | Body::Deleted { target } | Body::Reacted { target, .. },
-        ) => {
-            let message = log.slot(*target).first().map(|stored| stored.entry);
-            let message = message.filter(|message| message.seq < entry.seq && message.body.is_message());
-            let Some(message) = message else {
-                return Some("an alteration of what is no message".to_owned());
-            };
-            let is_edit = matches!(entry.body, Body::Edited { .. });
-            if is_edit && message.sender.as_ref() != Some(sender) {
-                return Some(format!("an edit by {sender}, whose message it is not"));
-            }
-            ("an alteration", is_member(sender.as_str()))
-        }
-        (Some(sender), Body::Left { .. } | Body::Banned { removed: true, .. } | Body::Dissolved {}) => {
-            ("a removal", is_member(sender.as_str()))
-        }
-        (
-            Some(sender),
-            Body::RoleChanged { .. }
-            | Body::Banned { .. }
-            | Body::Unbanned { .. }
-            | Body::Muted { .. }
-            | Body::Unmuted { .. }
-            | Body::Updated(_)
-            | Body::Invited { .. }
-            | Body::Revoked { .. },
-        ) => ("a change of rights", is_member(sender.as_str())),
-        (Some(sender), Body::Joined { users, .. }) => (
-            "an addition",
-            users.contains(sender) || is_member(sender.as_str()),
-        ),
-    };
-    let sender = entry.sender.as_ref()?;
-    (!may).then(|| format!("{what} by {sender}, who was no member then"))
 }
 
 fn directory(facts: &Facts<'_>, place: usize, conversation: &StoredConversation, findings: &mut Findings) {

@@ -2,9 +2,11 @@
 //!
 //! Acknowledgements on the wire count as much as those that reached the application. For a change of membership
 //! the seq may be another's entry (nothing was to be changed): there the log up to that seq must say what was
-//! asked for.
+//! asked for; and an invite whose end was acknowledged is over there.
 
-use starling_protocol::{Seq, UserId};
+use std::collections::HashMap;
+
+use starling_protocol::{Body, InviteId, Seq, UserId};
 
 use crate::facts::Facts;
 use crate::finding::{Findings, Line, history};
@@ -48,6 +50,7 @@ fn evidence(log: Option<&Log<'_>>, send: &Send<'_>, record: usize, seq: Seq) -> 
 }
 
 fn changes<'a>(facts: &Facts<'a>, findings: &mut Findings) {
+    let over = invites_over(facts);
     for (n, record) in facts.in_time() {
         let What::Ok {
             client,
@@ -62,13 +65,26 @@ fn changes<'a>(facts: &Facts<'a>, findings: &mut Findings) {
         };
         let user = facts.user(client);
         let (conversation, users, present): (_, Vec<&str>, _) = match call {
-            Call::Join { conversation } => (conversation, vec![user], true),
+            Call::Join { conversation } | Call::Accept { conversation } => (conversation, vec![user], true),
             Call::Leave { conversation } => (conversation, vec![user], false),
             Call::Add { conversation, users } => {
                 (conversation, users.iter().map(UserId::as_str).collect(), true)
             }
             Call::Remove { conversation, user } => (conversation, vec![user.as_str()], false),
-            Call::Send { .. } | Call::Create { .. } | Call::Read { .. } | Call::Delivered { .. } => continue,
+            Call::Revoke { conversation, invite } => {
+                let over = over.get(&(conversation.as_str(), invite));
+                if over.is_none_or(|over| over > seq) {
+                    findings.add([Line::History(n)], || {
+                        format!("the end of {invite} was acknowledged at {seq} of {conversation}, and it is not over")
+                    });
+                }
+                continue;
+            }
+            Call::Send { .. }
+            | Call::Create { .. }
+            | Call::Read { .. }
+            | Call::Delivered { .. }
+            | Call::MarkRead { .. } => continue,
         };
         let log = facts.logs.get(conversation.as_str());
         let so = |log: &Log<'_>, user: &&str| log.members.includes(user, *seq) == present;
@@ -89,4 +105,31 @@ fn changes<'a>(facts: &Facts<'a>, findings: &mut Findings) {
             )
         });
     }
+}
+
+/// Where each invite was over: revoked or used up.
+fn invites_over<'a>(facts: &Facts<'a>) -> HashMap<(&'a str, &'a InviteId), Seq> {
+    let mut over = HashMap::new();
+    for (conversation, log) in facts.logs.iter() {
+        let mut most = HashMap::new();
+        for stored in log.entries() {
+            let invite = match &stored.entry.body {
+                Body::Invited {
+                    invite,
+                    max_uses: Some(max),
+                    ..
+                } => {
+                    most.insert(invite, *max);
+                    continue;
+                }
+                Body::Joined {
+                    invite: Some(used), ..
+                } if most.get(&used.id).is_some_and(|max| used.uses >= *max) => &used.id,
+                Body::Revoked { invite } => invite,
+                _ => continue,
+            };
+            over.entry((conversation, invite)).or_insert(stored.entry.seq);
+        }
+    }
+    over
 }

@@ -13,12 +13,14 @@
 //!   may be stored late. It must come after what was sent before it, but nothing need come after it.
 //! - The answer to a refusal may be lost with its connection; what is then sent again is also a new send, and
 //!   nobody can see that. So a send that went out twice is not held against a later one if a refusal is plausible:
-//!   the user was not a member all the time, or anybody was ever told `rate_limited`. (For the full strength of this
-//!   invariant, run with limits that are not hit.)
+//!   the user was no member, or muted, at some place of the log between what was acknowledged a while before it was
+//!   made and where it is stored; or it is a reaction or governs the conversation, which may be refused for much, and for
+//!   which there may be nothing to change at first; or anybody was ever told `rate_limited`. (For the full strength of
+//!   this invariant, run with limits that are not hit.)
 
 use std::collections::{BTreeMap, HashMap};
 
-use starling_protocol::{ConversationId, ErrorCode, Seq, UserId};
+use starling_protocol::{Body, ConversationId, ErrorCode, Seq, UserId};
 
 use crate::facts::Facts;
 use crate::finding::{Findings, Line, history};
@@ -26,15 +28,18 @@ use crate::history::{Call, Record, What};
 use crate::logs::Stored;
 use crate::sends::Send;
 
+/// A refusal may follow from a head that is so many nanoseconds old: a primary that was deposed need not know it.
+const OLD: u64 = 30_000_000_000;
+
 pub(crate) fn check(facts: &Facts<'_>) -> Findings {
     let mut findings = Findings::default();
-    real_time(facts, &mut findings);
-    first_in_first_out(facts, &mut findings);
+    let acknowledged = acknowledged(facts);
+    real_time(facts, &acknowledged, &mut findings);
+    first_in_first_out(facts, &acknowledged, &mut findings);
     findings
 }
 
-fn real_time(facts: &Facts<'_>, findings: &mut Findings) {
-    let acknowledged = acknowledged(facts);
+fn real_time(facts: &Facts<'_>, acknowledged: &HashMap<&str, Vec<Ack>>, findings: &mut Findings) {
     for send in facts.sends.iter() {
         let Some(made) = send.made() else { continue };
         let Some(seq) = place(facts, send) else { continue };
@@ -78,6 +83,8 @@ fn acknowledged<'a>(facts: &Facts<'a>) -> HashMap<&'a str, Vec<Ack>> {
         } = &record.what
             && let Some(
                 Call::Join { conversation }
+                | Call::Accept { conversation }
+                | Call::Revoke { conversation, .. }
                 | Call::Leave { conversation }
                 | Call::Add { conversation, .. }
                 | Call::Remove { conversation, .. },
@@ -109,7 +116,7 @@ fn is_change_by(facts: &Facts<'_>, conversation: &ConversationId, seq: Seq, user
     })
 }
 
-fn first_in_first_out(facts: &Facts<'_>, findings: &mut Findings) {
+fn first_in_first_out(facts: &Facts<'_>, acknowledged: &HashMap<&str, Vec<Ack>>, findings: &mut Findings) {
     let limits = limits_were_hit(facts);
     let mut queues: BTreeMap<(&str, &str), Vec<(usize, &Send<'_>)>> = BTreeMap::new();
     for send in facts.sends.iter() {
@@ -143,7 +150,8 @@ fn first_in_first_out(facts: &Facts<'_>, findings: &mut Findings) {
                 continue;
             }
             let settled = !send.acks.is_empty();
-            let certain = !send.resent || !(limits || was_no_member(facts, send));
+            let certain =
+                !send.resent || !(limits || may_have_been_refused(facts, acknowledged, send, stored));
             if settled && certain {
                 last = Some((first, send, *stored));
             }
@@ -164,11 +172,26 @@ fn limits_were_hit(facts: &Facts<'_>) -> bool {
     facts.records.iter().any(is_limit)
 }
 
-/// Whether there was a time when the sender was no member, so that a send could be refused and, later, not.
-fn was_no_member(facts: &Facts<'_>, send: &Send<'_>) -> bool {
+/// Whether there was a time when a send could be refused that was, sent again, not.
+fn may_have_been_refused(
+    facts: &Facts<'_>,
+    acknowledged: &HashMap<&str, Vec<Ack>>,
+    send: &Send<'_>,
+    stored: &Stored<'_>,
+) -> bool {
+    let made = send.made().map_or(0, |made| facts.records[made].at);
+    let known = acknowledged.get(send.conversation).map_or(&[][..], Vec::as_slice);
+    let before = known.partition_point(|ack| facts.records[ack.record].at.saturating_add(OLD) < made);
+    let floor = before.checked_sub(1).and_then(|last| known.get(last));
+    // Nobody knows of a conversation before it has its first entry.
+    let floor = floor.map_or(1, |floor| floor.seq.max(1));
     let log = facts.logs.get(send.conversation);
-    let memberships = log.map(|log| log.members.of(send.sender)).unwrap_or_default();
-    !matches!(memberships, [only] if only.from == 1)
+    let may_speak = log.is_some_and(|log| {
+        log.members
+            .may_speak_between(send.sender, floor, stored.entry.seq)
+    });
+    let body = &stored.entry.body;
+    !may_speak || body.changes_membership() || matches!(body, Body::Reacted { .. })
 }
 
 /// Where a send is stored or, if it is not, was acknowledged.

@@ -4,15 +4,19 @@
 //! Nodes write marks a moment after they acknowledge them, and a node that dies in that moment takes them along
 //! (documented: it costs sending again, never an entry). So an acknowledged mark binds only if its connection shows
 //! that the node lived on: it lasted [`SETTLED_AFTER`] longer, or it was there at the end and the mark is from before
-//! the faults were over. Nor does it bind where the membership that it belongs to has ended.
+//! the faults were over. Nor does it bind where the membership that it belongs to has ended. What is read counts as
+//! delivered.
+//!
+//! Members are told only of marks that are stored. So no mark that anybody was told of is past the head, or higher than
+//! what is stored in the end; and while a stream lasts, none that is told of goes back.
 
 use std::collections::HashMap;
 
 use starling_protocol::Seq;
 
 use crate::facts::Facts;
-use crate::finding::{Findings, Line};
-use crate::history::{Call, What};
+use crate::finding::{Findings, Line, history};
+use crate::history::{Call, Marks, What};
 use crate::logs::Log;
 
 /// In nanoseconds: longer than any fault keeps a node from writing.
@@ -23,45 +27,147 @@ struct Mark<'a> {
     record: usize,
     connection: (&'a str, u64),
     conversation: &'a str,
+    kind: Kind,
     seq: Seq,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Kind {
+    Delivered,
+    Read,
+}
+
+impl Kind {
+    fn of(read: bool) -> Self {
+        if read { Self::Read } else { Self::Delivered }
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Read => "read",
+        }
+    }
 }
 
 pub(crate) fn check(facts: &Facts<'_>) -> Findings {
     let mut findings = Findings::default();
     let binding = binding(facts);
+    let told = told(facts, &mut findings);
     for (place, conversation) in &facts.directory {
         let id = conversation.id.as_str();
         let log = facts.logs.get(id);
         let head = log.map_or(0, Log::head);
         for member in &conversation.members {
-            let (user, delivered) = (member.user.as_str(), member.delivered);
-            if member.read > head {
-                findings.add([Line::Store(*place)], || {
-                    format!("{user} has {id} read up to {}, past its head {head}", member.read)
-                });
-            }
-            if delivered > head {
-                findings.add([Line::Store(*place)], || {
-                    format!("{user} has {id} delivered up to {delivered}, past its head {head}")
-                });
-            }
+            let user = member.user.as_str();
             let memberships = log.map(|log| log.members.of(user)).unwrap_or_default();
             let since = memberships.last().filter(|last| last.until.is_none());
-            if let Some((record, seq)) = binding.get(&(id, user))
-                && since.is_some_and(|since| *seq >= since.from)
-                && delivered < *seq
-            {
-                findings.add([Line::History(*record), Line::Store(*place)], || {
-                    format!("{seq} of {id} was acknowledged as delivered to {user}, and the mark is at {delivered}")
-                });
+            for kind in [Kind::Delivered, Kind::Read] {
+                let word = kind.word();
+                let (mark, counts) = match kind {
+                    Kind::Delivered => (member.delivered, member.delivered.max(member.read)),
+                    Kind::Read => (member.read, member.read),
+                };
+                if mark > head {
+                    findings.add([Line::Store(*place)], || {
+                        format!("{user} has {id} {word} up to {mark}, past its head {head}")
+                    });
+                }
+                if let Some((record, seq)) = binding.get(&(id, user, kind))
+                    && since.is_some_and(|since| *seq >= since.from)
+                    && mark < *seq
+                {
+                    findings.add([Line::History(*record), Line::Store(*place)], || {
+                        format!(
+                            "{seq} of {id} was acknowledged as {word} to {user}, and the mark is at {mark}"
+                        )
+                    });
+                }
+                if let Some((record, seq)) = told.get(&(id, user, kind))
+                    && counts < *seq
+                {
+                    findings.add([Line::History(*record), Line::Store(*place)], || {
+                        format!("others were told that {user} has {id} {word} up to {seq}, and the mark is at {counts}")
+                    });
+                }
             }
         }
     }
     findings
 }
 
-/// By conversation and user the largest mark that binds, and its record.
-fn binding<'a>(facts: &Facts<'a>) -> HashMap<(&'a str, &'a str), (usize, Seq)> {
+/// The highest mark, and the record that says so, by conversation, user and kind.
+type Highest<'a> = HashMap<(&'a str, &'a str, Kind), (usize, Seq)>;
+
+fn raise<'a>(highest: &mut Highest<'a>, key: (&'a str, &'a str, Kind), record: usize, seq: Seq) {
+    let known = highest.entry(key).or_insert((record, seq));
+    if seq > known.1 {
+        *known = (record, seq);
+    }
+}
+
+/// What one stream has told of marks: by user, each with the record that said so.
+#[derive(Default)]
+struct Told<'a> {
+    epoch: u64,
+    members: HashMap<&'a str, (usize, Seq, Seq)>,
+}
+
+/// The highest marks that anybody was told of.
+fn told<'a>(facts: &Facts<'a>, findings: &mut Findings) -> Highest<'a> {
+    let mut streams: HashMap<(&str, &str), Told<'_>> = HashMap::new();
+    let mut highest = Highest::new();
+    for (n, record) in facts.in_time() {
+        match &record.what {
+            What::Stream {
+                client, conversation, ..
+            } => {
+                streams.remove(&(client.as_ref(), conversation.as_str()));
+            }
+            What::Receipts {
+                client,
+                epoch,
+                conversation,
+                members,
+            } => {
+                let id = conversation.as_str();
+                let head = facts.logs.get(id).map_or(0, Log::head);
+                let told = streams.entry((client.as_ref(), id)).or_default();
+                if told.epoch != *epoch {
+                    (told.epoch, told.members) = (*epoch, HashMap::new());
+                }
+                for Marks(user, delivered, read) in members {
+                    let user = user.as_str();
+                    if *delivered.max(read) > head {
+                        findings.add([Line::History(n)], || {
+                            format!(
+                                "{client} was told that {user} has {id} up to {}, past its head {head}",
+                                delivered.max(read)
+                            )
+                        });
+                    }
+                    let new = (n, *delivered, *read);
+                    let (before, was_delivered, was_read) = told.members.insert(user, new).unwrap_or(new);
+                    if *delivered < was_delivered || *read < was_read {
+                        findings.add(history([Some(before), Some(n)]), || {
+                            format!(
+                                "{client} was told that {user} has {id} up to {was_delivered} and read it up to \
+                                 {was_read}, and then {delivered} and {read}"
+                            )
+                        });
+                    }
+                    raise(&mut highest, (id, user, Kind::Delivered), n, *delivered);
+                    raise(&mut highest, (id, user, Kind::Read), n, *read);
+                }
+            }
+            _ => {}
+        }
+    }
+    highest
+}
+
+/// The highest marks that bind.
+fn binding<'a>(facts: &Facts<'a>) -> Highest<'a> {
     let mut marks: Vec<Mark<'_>> = Vec::new();
     let mut epochs: HashMap<&str, u64> = HashMap::new();
     let mut ends: HashMap<(&str, u64), u64> = HashMap::new();
@@ -82,22 +188,28 @@ fn binding<'a>(facts: &Facts<'a>) -> HashMap<(&'a str, &'a str), (usize, Seq)> {
                 epoch,
                 conversation,
                 seq,
+                read,
             } => marks.push(Mark {
                 record: n,
                 connection: (client, *epoch),
                 conversation: conversation.as_str(),
+                kind: Kind::of(*read),
                 seq: *seq,
             }),
             What::Ok { client, op, .. } => {
-                if let Some(Call::Delivered { conversation, seq }) = facts.calls.get(client, *op) {
-                    let epoch = epochs.get(client.as_ref()).copied().unwrap_or_default();
-                    marks.push(Mark {
-                        record: n,
-                        connection: (client, epoch),
-                        conversation: conversation.as_str(),
-                        seq: *seq,
-                    });
-                }
+                let (conversation, seq, kind) = match facts.calls.get(client, *op) {
+                    Some(Call::Delivered { conversation, seq }) => (conversation, seq, Kind::Delivered),
+                    Some(Call::MarkRead { conversation, seq }) => (conversation, seq, Kind::Read),
+                    _ => continue,
+                };
+                let epoch = epochs.get(client.as_ref()).copied().unwrap_or_default();
+                marks.push(Mark {
+                    record: n,
+                    connection: (client, epoch),
+                    conversation: conversation.as_str(),
+                    kind,
+                    seq: *seq,
+                });
             }
             _ => {}
         }
@@ -109,12 +221,22 @@ fn binding<'a>(facts: &Facts<'a>) -> HashMap<(&'a str, &'a str), (usize, Seq)> {
             None => end.saturating_sub(at) >= SETTLED_AFTER || at < healed,
         }
     };
-    let mut binding: HashMap<(&str, &str), (usize, Seq)> = HashMap::new();
+    let mut binding = Highest::new();
     for mark in marks.iter().filter(|mark| binds(mark)) {
-        let key = (mark.conversation, facts.user(mark.connection.0));
-        let largest = binding.entry(key).or_insert((mark.record, mark.seq));
-        if mark.seq > largest.1 {
-            *largest = (mark.record, mark.seq);
+        let user = facts.user(mark.connection.0);
+        raise(
+            &mut binding,
+            (mark.conversation, user, Kind::Delivered),
+            mark.record,
+            mark.seq,
+        );
+        if mark.kind == Kind::Read {
+            raise(
+                &mut binding,
+                (mark.conversation, user, Kind::Read),
+                mark.record,
+                mark.seq,
+            );
         }
     }
     binding

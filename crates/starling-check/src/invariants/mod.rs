@@ -32,9 +32,9 @@ pub enum Invariant {
     I7,
     /// No reader is led past a gap that is not explained.
     I8,
-    /// Delivered marks never go back and never pass the head.
+    /// Delivered and read marks never go back and never pass the head.
     I9,
-    /// Nothing reaches, or comes from, one who is not a member.
+    /// Nothing reaches one who is not a member, or comes from one who may not do it.
     I10,
 }
 
@@ -65,7 +65,7 @@ impl Invariant {
             Self::I7 => "in the end everybody has what the log has",
             Self::I8 => "no reader is led past a gap",
             Self::I9 => "marks never go back and never pass the head",
-            Self::I10 => "nothing reaches or comes from one who is not a member",
+            Self::I10 => "nothing reaches a non-member, or comes from one who may not do it",
         }
     }
 }

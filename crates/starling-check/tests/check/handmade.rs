@@ -7,7 +7,7 @@ use starling_protocol::Entry;
 /// A log of `ann` and `bob` in `c`: `created`, then these messages, each `sender client_id`.
 fn store(messages: &[&str]) -> Vec<StoreRecord> {
     let mut lines = vec![
-        r#"{"conversation":"c","seq":1,"sender":"ann","lamport":1,"at":1,"messages":0,"membership":1,"body":{"created":{"kind":"group","members":[{"user":"ann","role":"admin"},{"user":"bob","role":"member"}]}}}"#.to_owned(),
+        r#"{"conversation":"c","seq":1,"sender":"ann","lamport":1,"at":1,"messages":0,"membership":1,"body":{"created":{"kind":"group","members":[{"user":"ann","role":"admin"},{"user":"bob","role":"moderator"}]}}}"#.to_owned(),
     ];
     for (index, message) in messages.iter().enumerate() {
         let (seq, (sender, id)) = (index + 2, message.split_once(' ').unwrap());
@@ -255,4 +255,35 @@ fn the_text_of_what_was_deleted_may_differ_and_nothing_else() {
         ..first.clone()
     };
     assert_eq!(heard(&another), [Invariant::I2]);
+}
+
+#[test]
+fn an_invite_whose_end_was_acknowledged_is_over() {
+    const INVITE: &str = "abcdefghijklmnopqrstuvwxyz234567";
+    let asked = format!(
+        r#""invoke":{{"client":"ann","op":1,"call":{{"revoke":{{"conversation":"c","invite":"{INVITE}"}}}}}}"#
+    );
+    let ok = r#""ok":{"client":"ann","op":1,"seq":2}"#;
+    let lines = history(&[&asked, ok]);
+    let mut log = store(&["ann x"]);
+    assert_eq!(
+        check(&lines, &log).violated().collect::<Vec<_>>(),
+        [Invariant::I1]
+    );
+    let entry = |seq: u64, body: &str| {
+        let line = format!(
+            r#"{{"conversation":"c","seq":{seq},"sender":"ann","client_id":"y{seq}","lamport":{seq},"at":1,"messages":0,"membership":{seq},"body":{{{body}}}}}"#
+        );
+        StoreRecord::Entry(serde_json::from_str(&line).unwrap())
+    };
+    log.truncate(1);
+    log.push(entry(2, &format!(r#""invited":{{"invite":"{INVITE}"}}"#)));
+    log.push(entry(3, &format!(r#""revoked":{{"invite":"{INVITE}"}}"#)));
+    assert_eq!(
+        check(&lines, &log).violated().collect::<Vec<_>>(),
+        [Invariant::I1],
+        "it is over later"
+    );
+    let ok = r#""ok":{"client":"ann","op":1,"seq":3}"#;
+    assert_eq!(check(&history(&[&asked, ok]), &log).violated().count(), 0);
 }

@@ -38,7 +38,16 @@ fn raw_frames_become_records() {
     ));
     client.sent(&sent(r#"{"id":3,"delivered":{"conversation":"c","seq":6}}"#));
     client.sent(&sent(r#"{"id":4,"history":{"conversation":"c"}}"#));
+    client.sent(&sent(r#"{"id":5,"read":{"conversation":"c","seq":5}}"#));
+    client.sent(&sent(r#"{"id":6,"invite":{"conversation":"c","client_id":"i"}}"#));
     received(r#"{"id":3,"ok":{"done":{}}}"#);
+    received(r#"{"id":5,"ok":{"done":{}}}"#);
+    received(
+        r#"{"id":6,"ok":{"invited":{"invite":"abcdefghijklmnopqrstuvwxyz234567","sent":{"conversation":"c","seq":7,"lamport":7,"at":1,"client_id":"i"}}}}"#,
+    );
+    received(
+        r#"{"receipts":{"conversation":"c","delivered":1,"read":0,"members":[{"user":"u2","delivered":6,"read":5}]}}"#,
+    );
     received(r#"{"id":2,"error":{"code":"rate_limited","message":"","retry_after_ms":5}}"#);
     received(&format!(
         r#"{{"id":4,"ok":{{"history":{{"entries":[{{{}}}],"more":false}}}}}}"#,
@@ -64,7 +73,11 @@ fn raw_frames_become_records() {
         r#"{"at":7,"entry":{"client":"u1/phone","epoch":1,"conversation":"c","seq":6,"kind":"void","via":"live""#,
         r#"{"at":7,"invoke":{"client":"u1/phone","op":1,"call":{"send":{"conversation":"c","client_id":"x"}}}}"#,
         r#"{"at":7,"sent":{"client":"u1/phone","epoch":1,"frame":2,"conversation":"c","client_id":"x","retry":true}}"#,
+        r#"{"at":7,"sent":{"client":"u1/phone","epoch":1,"frame":6,"conversation":"c","client_id":"i"}}"#,
         r#"{"at":7,"marked":{"client":"u1/phone","epoch":1,"conversation":"c","seq":6}}"#,
+        r#"{"at":7,"marked":{"client":"u1/phone","epoch":1,"conversation":"c","seq":5,"read":true}}"#,
+        r#"{"at":7,"answered":{"client":"u1/phone","epoch":1,"frame":6,"seq":7}}"#,
+        r#"{"at":7,"receipts":{"client":"u1/phone","epoch":1,"conversation":"c","members":[["u2",6,5]]}}"#,
         r#"{"at":7,"answered":{"client":"u1/phone","epoch":1,"frame":2,"code":"rate_limited"}}"#,
         r#"{"at":7,"entry":{"client":"u1/phone","epoch":1,"conversation":"c","seq":3,"kind":"void","via":"history""#,
         r#"{"at":7,"fail":{"client":"u1/phone","op":1,"code":"rate_limited"}}"#,

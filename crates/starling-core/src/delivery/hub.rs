@@ -25,6 +25,8 @@ pub(crate) struct Hub {
     ring_bytes: usize,
     early: BTreeMap<Seq, Arc<Entry>>,
     sessions: Vec<Arc<Session>>,
+    /// Sessions that are told of the conversation, and read its log still.
+    starting: Vec<Arc<Session>>,
     /// What the sessions were told of members' marks, so that none is told twice or goes back (I9).
     told: Told,
     pub(crate) filling: bool,
@@ -54,6 +56,7 @@ impl Hub {
             ring_bytes: 0,
             early: BTreeMap::new(),
             sessions: Vec::new(),
+            starting: Vec::new(),
             told: Told::default(),
             filling: false,
             active: Instant::now(),
@@ -132,7 +135,7 @@ impl Hub {
             self.sessions.retain(|session| {
                 let left = ends(last, session);
                 if left {
-                    session.forget_stream(&last.conversation);
+                    session.end_stream(&last.conversation, last.seq);
                 }
                 !left
             });
@@ -168,6 +171,12 @@ impl Hub {
         }
     }
 
+    /// A session is about to be told of the conversation. Its people's presence concerns it from here on: it may ask
+    /// for that as soon as it is told, long before it has read its way to [`attach`](Self::attach).
+    pub(crate) fn expect(&mut self, session: &Arc<Session>) {
+        self.starting.push(session.clone());
+    }
+
     /// Makes a session live that has everything up to `position`, if the ring holds what it lacks and its outbox has
     /// room for that.
     pub(crate) fn attach(&mut self, session: &Arc<Session>, position: Seq) -> Attach {
@@ -200,6 +209,7 @@ impl Hub {
         {
             self.sessions.push(session.clone());
         }
+        self.starting.retain(|starting| !Arc::ptr_eq(starting, session));
         Attach::Attached
     }
 
@@ -219,12 +229,12 @@ impl Hub {
         }
     }
 
-    /// The sessions, unless there are more than `limit`.
+    /// The sessions, those included that are about to be live, unless there are more than `limit`.
     pub(crate) fn followers(&self, limit: usize) -> Vec<Arc<Session>> {
-        if self.sessions.len() > limit {
+        if self.sessions.len() + self.starting.len() > limit {
             return Vec::new();
         }
-        self.sessions.clone()
+        self.sessions.iter().chain(&self.starting).cloned().collect()
     }
 
     fn tell(&self, frame: &Arc<SharedFrame>) {
@@ -234,8 +244,9 @@ impl Hub {
     }
 
     pub(crate) fn detach(&mut self, session: &Session) {
-        self.sessions
-            .retain(|attached| !std::ptr::eq(attached.as_ref(), session));
+        for sessions in [&mut self.sessions, &mut self.starting] {
+            sessions.retain(|attached| !std::ptr::eq(attached.as_ref(), session));
+        }
     }
 
     /// The entries after `seq`, if the ring goes back that far; otherwise none.

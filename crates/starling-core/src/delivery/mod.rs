@@ -154,6 +154,13 @@ impl Delivery {
         Ok(())
     }
 
+    /// A session is about to be told of a conversation whose hub is open; see [`Hub::expect`].
+    pub(crate) fn expect(&self, id: &ConversationId, session: &Arc<Session>) {
+        if let Some(hub) = self.hub(id) {
+            hub.lock().expect(session);
+        }
+    }
+
     /// Makes a session live at `position`; see [`Attach`].
     pub(crate) fn attach(&self, id: &ConversationId, session: &Arc<Session>, position: Seq) -> Attach {
         match self.hub(id) {

@@ -51,6 +51,7 @@ mod tests {
                     user: UserId::new(name).unwrap(),
                     delivered: *delivered,
                     read: *read,
+                    role: None,
                 })
                 .collect(),
         };

@@ -1,5 +1,7 @@
 //! The directory's port over the tables.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use starling_protocol::{ConversationId, Seq, UserId};
 
@@ -79,6 +81,20 @@ impl Directory for MemoryStore {
         .await
     }
 
+    async fn members_of(
+        &self,
+        conversations: &[ConversationId],
+        limit: usize,
+    ) -> Result<Vec<MemberRecord>, Unavailable> {
+        self.reading(|data| {
+            let conversations = BTreeSet::from_iter(conversations);
+            let members = conversations.into_iter().flat_map(|id| data.tables.members(id));
+            let present = members.filter(|member| member.left.is_none());
+            present.take(limit).cloned().collect()
+        })
+        .await
+    }
+
     async fn member(
         &self,
         conversation: &ConversationId,
@@ -90,6 +106,18 @@ impl Directory for MemoryStore {
 
     async fn sanctions(&self, conversation: &ConversationId) -> Result<Vec<SanctionRecord>, Unavailable> {
         self.reading(|data| data.tables.sanctions(conversation)).await
+    }
+
+    async fn sanction(
+        &self,
+        conversation: &ConversationId,
+        user: &UserId,
+    ) -> Result<Option<SanctionRecord>, Unavailable> {
+        self.reading(|data| {
+            let records = data.tables.sanctions(conversation);
+            records.into_iter().find(|record| record.user == *user)
+        })
+        .await
     }
 
     async fn invites(&self, conversation: &ConversationId) -> Result<Vec<InviteRecord>, Unavailable> {

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use starling_protocol::{ConversationId, InviteId, Role, Seq, UserId};
+use starling_protocol::{ConversationId, InviteId, Seq, UserId};
 
 use crate::ports::{
-    ConversationRecord, Effect, InviteRecord, MarksRaised, MemberRecord, Remembered, Sanction, SanctionRecord,
+    ConversationRecord, Effect, InviteRecord, MarksRaised, MemberRecord, Remembered, SanctionRecord,
 };
-use crate::{defect, planted};
+use crate::records::{Invite, Sanctions};
 
 /// Conversations, members and users.
 #[derive(Default)]
@@ -20,21 +20,29 @@ pub(super) struct Tables {
     remembered: HashMap<UserId, Remembered>,
     sanctions: HashMap<ConversationId, BTreeMap<UserId, Sanctions>>,
     invites: BTreeMap<InviteId, Invite>,
-}
-
-/// Each with the entry that last set it.
-#[derive(Default)]
-struct Sanctions {
-    banned: (Seq, bool),
-    muted: (Seq, Option<i64>),
-}
-
-struct Invite {
-    record: InviteRecord,
-    revoked: bool,
+    told: HashMap<&'static str, HashMap<ConversationId, Seq>>,
+    told_since: HashMap<&'static str, i64>,
 }
 
 impl Tables {
+    /// Up to where a sink was told.
+    pub(super) fn told(&self, sink: &str, id: &ConversationId) -> Option<Seq> {
+        self.told.get(sink)?.get(id).copied()
+    }
+
+    pub(super) fn tell(&mut self, sink: &'static str, id: &ConversationId, seq: Seq) {
+        let told = self.told.entry(sink).or_default().entry(id.clone()).or_default();
+        *told = seq.max(*told);
+    }
+
+    pub(super) fn told_since(&self, sink: &str) -> Option<i64> {
+        self.told_since.get(sink).copied()
+    }
+
+    pub(super) fn tell_since(&mut self, sink: &'static str, at: i64) {
+        self.told_since.entry(sink).or_insert(at);
+    }
+
     pub(super) fn conversation(&self, id: &ConversationId) -> Option<&ConversationRecord> {
         self.conversations.get(id)
     }
@@ -64,14 +72,9 @@ impl Tables {
     /// Bans and mutes by user, those that were lifted included.
     pub(super) fn sanctions(&self, conversation: &ConversationId) -> Vec<SanctionRecord> {
         let sanctions = self.sanctions.get(conversation).into_iter().flatten();
-        let records = sanctions.map(|(user, sanctions)| SanctionRecord {
-            conversation: conversation.clone(),
-            user: user.clone(),
-            banned: sanctions.banned.1,
-            muted_until: sanctions.muted.1,
-            changed: sanctions.banned.0.max(sanctions.muted.0),
-        });
-        records.collect()
+        sanctions
+            .map(|(user, sanctions)| sanctions.record(conversation, user))
+            .collect()
     }
 
     /// Invites by id that are neither revoked nor used up.
@@ -79,13 +82,9 @@ impl Tables {
         &'a self,
         conversation: &'a ConversationId,
     ) -> impl Iterator<Item = &'a InviteRecord> {
-        let is_open = |invite: &Invite| {
-            let left = |max| invite.record.uses < max;
-            !invite.revoked && invite.record.max_uses.is_none_or(left)
-        };
         self.invites
             .values()
-            .filter(move |invite| invite.record.conversation == *conversation && is_open(invite))
+            .filter(move |invite| invite.record.conversation == *conversation && invite.is_open())
             .map(|invite| &invite.record)
     }
 
@@ -142,15 +141,7 @@ impl Tables {
                 role,
                 seq,
             } => {
-                if let Some(record) = self.guarded(conversation, user, *seq) {
-                    if is_older(record.role_changed, *seq) {
-                        (record.role, record.role_changed) = (*role, *seq);
-                    }
-                    (record.left, record.hidden) = (None, None);
-                    let owed_from = seq.saturating_sub(1);
-                    record.delivered = record.delivered.max(owed_from);
-                    record.read = record.read.max(owed_from);
-                }
+                self.made(conversation, user).begin(*role, *seq);
             }
             Effect::SetRole {
                 conversation,
@@ -158,10 +149,8 @@ impl Tables {
                 role,
                 seq,
             } => {
-                let members = self.members.get_mut(conversation);
-                let record = members.and_then(|members| members.get_mut(user));
-                if let Some(record) = record.filter(|record| is_older(record.role_changed, *seq)) {
-                    (record.role, record.role_changed) = (*role, *seq);
+                if let Some(record) = self.known(conversation, user) {
+                    record.set_role(*role, *seq);
                 }
             }
             Effect::Sanction {
@@ -171,28 +160,15 @@ impl Tables {
                 seq,
             } => {
                 let users = self.sanctions.entry(conversation.clone()).or_default();
-                let sanctions = users.entry(user.clone()).or_default();
-                match sanction {
-                    Sanction::Ban(banned) if is_older(sanctions.banned.0, *seq) => {
-                        sanctions.banned = (*seq, *banned);
-                    }
-                    Sanction::Mute(until) if is_older(sanctions.muted.0, *seq) => {
-                        sanctions.muted = (*seq, *until);
-                    }
-                    _ => {}
-                }
+                users.entry(user.clone()).or_default().apply(*sanction, *seq);
             }
             Effect::SetProfile {
                 conversation,
                 profile,
                 seq,
             } => {
-                let record = self.conversations.get_mut(conversation);
-                if let Some(record) = record.filter(|record| is_older(record.updated, *seq)) {
-                    let profile = profile.clone();
-                    (record.name, record.description) = (profile.name, profile.description);
-                    (record.avatar_url, record.open) = (profile.avatar_url, profile.open);
-                    record.updated = *seq;
+                if let Some(record) = self.conversations.get_mut(conversation) {
+                    record.set_profile(profile, *seq);
                 }
             }
             Effect::MakeInvite(record) => {
@@ -202,15 +178,13 @@ impl Tables {
                 });
             }
             Effect::UseInvite { invite, uses, seq } => {
-                if let Some(Invite { record, .. }) = self.invites.get_mut(invite) {
-                    record.uses = record.uses.max(*uses);
-                    record.changed = record.changed.max(*seq);
+                if let Some(invite) = self.invites.get_mut(invite) {
+                    invite.count(*uses, *seq);
                 }
             }
             Effect::RevokeInvite { invite, seq } => {
                 if let Some(invite) = self.invites.get_mut(invite) {
-                    invite.revoked = true;
-                    invite.record.changed = invite.record.changed.max(*seq);
+                    invite.revoke(*seq);
                 }
             }
             // Pairs of people stand beside these tables.
@@ -224,19 +198,16 @@ impl Tables {
                     record.dissolved.get_or_insert(*seq);
                 }
                 let members = self.members.get_mut(conversation).into_iter().flatten();
-                for (_, record) in members.filter(|(_, record)| record.changed < *seq) {
-                    record.changed = *seq;
-                    record.left.get_or_insert(*seq);
-                }
+                members.for_each(|(_, record)| {
+                    record.dissolve(*seq);
+                });
             }
             Effect::EndMember {
                 conversation,
                 user,
                 seq,
             } => {
-                if let Some(record) = self.guarded(conversation, user, *seq) {
-                    record.left = Some(*seq);
-                }
+                self.made(conversation, user).end(*seq);
             }
         }
     }
@@ -248,60 +219,28 @@ impl Tables {
     }
 
     pub(super) fn hide(&mut self, conversation: &ConversationId, user: &UserId, messages: u64) {
-        let members = self.members.get_mut(conversation);
-        if let Some(record) = members.and_then(|members| members.get_mut(user))
-            && record.left.is_none()
-        {
-            record.hidden = record.hidden.max(Some(messages));
+        if let Some(record) = self.known(conversation, user) {
+            record.hide(messages);
         }
     }
 
+    /// Also of a former member: his return may be stored, and not be applied yet.
     pub(super) fn raise_marks(&mut self, raised: &MarksRaised) {
-        let record = self
-            .members
-            .get_mut(&raised.conversation)
-            .and_then(|members| members.get_mut(&raised.user));
-        // Also of a former member: his return may be stored, and not be applied yet.
-        if let Some(record) = record {
-            record.delivered = record.delivered.max(raised.delivered);
-            record.read = record.read.max(raised.read);
+        if let Some(record) = self.known(&raised.conversation, &raised.user) {
+            record.raise(raised);
         }
     }
 
-    /// The record to change by the entry at `seq`, marked as changed by it; `None` if a newer one, or this one,
-    /// has changed it already. A missing record is made even by the end of a membership: without the guard that
-    /// it leaves behind, the older entry that began the membership could still be applied and bring it back.
-    fn guarded(
-        &mut self,
-        conversation: &ConversationId,
-        user: &UserId,
-        seq: Seq,
-    ) -> Option<&mut MemberRecord> {
+    fn known(&mut self, conversation: &ConversationId, user: &UserId) -> Option<&mut MemberRecord> {
+        self.members.get_mut(conversation)?.get_mut(user)
+    }
+
+    fn made(&mut self, conversation: &ConversationId, user: &UserId) -> &mut MemberRecord {
+        let of_user = self.by_user.entry(user.clone()).or_default();
+        of_user.insert(conversation.clone());
         let members = self.members.entry(conversation.clone()).or_default();
-        let record = members.entry(user.clone()).or_insert_with(|| MemberRecord {
-            conversation: conversation.clone(),
-            user: user.clone(),
-            role: Role::Member,
-            changed: 0,
-            role_changed: 0,
-            left: None,
-            delivered: 0,
-            read: 0,
-            hidden: None,
-        });
-        if record.changed >= seq && !planted(defect::EFFECTS_UNGUARDED) {
-            return None;
-        }
-        record.changed = seq;
-        self.by_user
+        members
             .entry(user.clone())
-            .or_default()
-            .insert(conversation.clone());
-        Some(record)
+            .or_insert_with(|| MemberRecord::unknown(conversation.clone(), user.clone()))
     }
-}
-
-/// Whether what an entry at `changed` has made is older than what the one at `seq` makes of it.
-fn is_older(changed: Seq, seq: Seq) -> bool {
-    changed < seq || planted(defect::EFFECTS_UNGUARDED)
 }

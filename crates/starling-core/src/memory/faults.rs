@@ -66,7 +66,7 @@ pub(super) enum ApplyFault {
 
 /// The way between one node and one service; what is set on the parent holds for all its children.
 #[derive(Debug)]
-pub(super) struct Link {
+pub struct Link {
     service: &'static str,
     parent: Option<Arc<Link>>,
     state: Mutex<LinkState>,

@@ -11,6 +11,9 @@ use super::faults::{InsertFault, pause};
 use super::store::MemoryStore;
 use crate::ports::{DAY_MS, EntryLog, InsertError, MessageRange, RangeEnd, Tally, Unavailable};
 
+/// Stores have signed numbers.
+const MAX_NUMBER: u64 = i64::MAX as u64;
+
 impl MemoryStore {
     /// Inserts `entries`, which stand at `offset` of the caller's batch.
     async fn store(&self, entries: &[Arc<Entry>], offset: usize) -> Result<(), InsertError> {
@@ -57,6 +60,12 @@ impl EntryLog for MemoryStore {
     async fn insert(&self, entries: &[Arc<Entry>]) -> Result<(), InsertError> {
         if entries.is_empty() {
             return Ok(());
+        }
+        if entries
+            .iter()
+            .any(|entry| entry.lamport > MAX_NUMBER || entry.seq > MAX_NUMBER)
+        {
+            return Err(InsertError::Unknown("a number cannot be stored".into()));
         }
         let first = |count: usize| &entries[..count.min(entries.len())];
         match self.faults.take_insert() {

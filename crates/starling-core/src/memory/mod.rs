@@ -2,38 +2,38 @@
 //!
 //! One [`MemoryStore`] stands for MongoDB, one [`MemoryCoordination`] for Redis; [`node`] makes the ports of one
 //! engine over both, so that several engines share them as the nodes of a cluster do. Time is tokio's only, so
-//! leases, liveness and latency pass as fast as the test advances the clock.
+//! leases, liveness and latency pass as fast as the test advances the clock. What coordination does is what
+//! [`crate::coordination`] does; here a way to it that fails is put before it.
 //!
 //! Faults are set at run time: on the [`MemoryStore`] or the [`MemoryCoordination`] that the test made they hold
 //! for every node, on the handles of a [`NodePorts`] they hold for that node alone. Nothing fails unless told to.
 //!
 //! Architecture invariant: no clock but tokio's, no randomness but seeded, no I/O.
 
-mod bus;
 mod coordination;
 mod directory;
 mod effects;
+mod events;
 mod faults;
-mod leases;
 mod log;
-mod messages;
 mod people;
 mod presence;
-mod recent;
 mod replicas;
-mod sessions;
+mod statistics;
 mod store;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 
-pub use coordination::{MemoryCoordination, MemoryNode, Snapshot, Timing};
+pub use coordination::{MemoryCoordination, MemoryNode, Snapshot};
+pub use events::MemorySink;
 pub use faults::{InsertFault, Latency};
 pub use people::NamedTokens;
 pub use store::{MemoryStore, StoreCounts};
 
-use crate::ports::Ports;
+pub use crate::coordination::Timing;
+use crate::ports::{EventPorts, Ports};
 
 /// What one node of the simulated cluster works with, and the handles through which a test disturbs it.
 #[derive(Clone)]
@@ -87,15 +87,32 @@ pub fn node(store: &MemoryStore, coordination: &MemoryCoordination) -> NodePorts
         sessions: Arc::new(coordination.clone()),
         presence: Arc::new(coordination.clone()),
         presence_store: Arc::new(store.clone()),
+        statistics: Arc::new(store.clone()),
         offline: Arc::new(coordination.clone()),
         rates: Arc::new(coordination.clone()),
         people: people::people_ports(&store, &coordination),
+        events: None,
     };
     NodePorts {
         ports,
         store,
         coordination,
     }
+}
+
+/// The same, with a system outside that is told what is stored.
+pub fn node_that_tells(
+    store: &MemoryStore,
+    coordination: &MemoryCoordination,
+    sink: &MemorySink,
+) -> NodePorts {
+    let mut node = node(store, coordination);
+    node.ports.events = Some(EventPorts {
+        sinks: vec![Arc::new(sink.clone())],
+        queue: Arc::new(node.coordination.clone()),
+        cursors: Arc::new(node.store.clone()),
+    });
+    node
 }
 
 /// The ports of a new node, for tests that do not disturb it.

@@ -1,24 +1,23 @@
-//! Accounts, sign-ins, contacts, codes and quotas, and where codes are sent to.
+//! Accounts, sign-ins and contacts, and where codes are sent to.
 //!
 //! These take no part in the simulation of majorities and fail-overs: what is written is there at once.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use starling_protocol::{ConversationId, Error, UserId};
-use tokio::time::Instant;
 
 use super::coordination::MemoryNode;
 use super::store::MemoryStore;
 use crate::people::Phone;
 use crate::ports::{
-    Accounts, CodeSender, Codes, ContactBook, ContactRecord, Digest, MEET_AT_MOST, Profile, ProfileUpdate,
-    Quota, Quotas, Relation, Replacement, Rotation, SignInId, SignInRecord, SignIns, TokenIssuer,
-    Unavailable,
+    Accounts, CodeSender, ContactBook, ContactRecord, Digest, MEET_AT_MOST, Profile, ProfileUpdate, Relation,
+    Replacement, Rotation, SignInId, SignInRecord, SignIns, TokenIssuer, Unavailable,
 };
+use crate::records::{Pair, SignInState};
 use crate::time::unix_millis;
 
 /// All that the store holds about people.
@@ -26,51 +25,9 @@ use crate::time::unix_millis;
 pub(super) struct PeopleTables {
     phones: BTreeMap<Phone, UserId>,
     profiles: BTreeMap<UserId, Profile>,
-    sign_ins: BTreeMap<SignInId, SignInRow>,
+    sign_ins: BTreeMap<SignInId, SignInState>,
     pairs: BTreeMap<(UserId, UserId), Pair>,
     outgoing: Vec<(Phone, String)>,
-}
-
-struct SignInRow {
-    record: SignInRecord,
-    current: Digest,
-    previous: Option<(Digest, Digest, i64)>,
-    ended: Option<i64>,
-}
-
-impl SignInRow {
-    fn is_in_force(&self) -> bool {
-        self.ended.is_none() && self.record.expires_at > unix_millis()
-    }
-}
-
-#[derive(Default)]
-struct Pair {
-    since: Option<i64>,
-    removed: i64,
-    added_by: BTreeSet<UserId>,
-    by_phone: BTreeSet<UserId>,
-    blocked_by: BTreeSet<UserId>,
-    direct: Option<ConversationId>,
-}
-
-impl Pair {
-    fn end(&mut self, at: i64) {
-        self.since = None;
-        self.removed = self.removed.max(at);
-        self.added_by.clear();
-        self.by_phone.clear();
-    }
-
-    fn relation(&self, user: &UserId, other: &UserId) -> Relation {
-        let contact = self.since.is_some();
-        Relation {
-            contact,
-            shows_phone: contact && (self.by_phone.contains(user) || self.added_by.contains(other)),
-            blocks: self.blocked_by.contains(user),
-            blocked: self.blocked_by.contains(other),
-        }
-    }
 }
 
 fn key(a: &UserId, b: &UserId) -> (UserId, UserId) {
@@ -89,10 +46,7 @@ impl PeopleTables {
         }
         for user in users.iter().filter(|user| members.contains(user)) {
             for other in members.iter().filter(|other| *other != user) {
-                let pair = self.pairs.entry(key(user, other)).or_default();
-                if pair.since.is_none() && pair.removed < at && pair.blocked_by.is_empty() {
-                    pair.since = Some(at);
-                }
+                self.pair_mut(user, other).meet(at);
             }
         }
     }
@@ -109,6 +63,10 @@ impl PeopleTables {
 
     fn pair(&self, a: &UserId, b: &UserId) -> Option<&Pair> {
         self.pairs.get(&key(a, b))
+    }
+
+    fn pair_mut(&mut self, a: &UserId, b: &UserId) -> &mut Pair {
+        self.pairs.entry(key(a, b)).or_insert_with(|| Pair::unknown(a, b))
     }
 
     /// The pairs of a user with the other of each, after `after`, in the order of their keys.
@@ -212,13 +170,8 @@ impl Accounts for MemoryStore {
 impl SignIns for MemoryStore {
     async fn begin(&self, record: &SignInRecord, digest: &Digest) -> Result<(), Unavailable> {
         self.with_people(|people| {
-            let row = SignInRow {
-                record: record.clone(),
-                current: *digest,
-                previous: None,
-                ended: None,
-            };
-            people.sign_ins.insert(record.id.clone(), row);
+            let begun = SignInState::begun(record.clone(), *digest);
+            people.sign_ins.insert(record.id.clone(), begun);
         })
     }
 
@@ -229,30 +182,15 @@ impl SignIns for MemoryStore {
         replacement: &Replacement,
     ) -> Result<Rotation, Unavailable> {
         self.with_people(|people| {
-            let Some(row) = people.sign_ins.get_mut(id).filter(|row| row.is_in_force()) else {
-                return Rotation::Over;
-            };
-            let user = row.record.user.clone();
-            if row.current == *shown {
-                row.previous = Some((*shown, replacement.salt, replacement.at));
-                row.current = replacement.digest;
-                (row.record.used_at, row.record.expires_at) = (replacement.at, replacement.expires_at);
-                return Rotation::Rotated(user);
-            }
-            let grace = i64::try_from(replacement.grace.as_millis()).unwrap_or(i64::MAX);
-            match row.previous {
-                Some((previous, salt, at)) if previous == *shown && replacement.at - at <= grace => {
-                    Rotation::Repeated { user, salt }
-                }
-                _ => Rotation::Stale(user),
-            }
+            let row = people.sign_ins.get_mut(id);
+            row.map_or(Rotation::Over, |row| row.rotate(shown, replacement))
         })
     }
 
     async fn end(&self, user: &UserId, id: &SignInId) -> Result<bool, Unavailable> {
         self.with_people(|people| {
             let row = people.sign_ins.get_mut(id).filter(|row| row.record.user == *user);
-            row.map(|row| row.ended.get_or_insert_with(unix_millis)).is_some()
+            row.map(|row| row.end(unix_millis())).is_some()
         })
     }
 
@@ -263,7 +201,7 @@ impl SignIns for MemoryStore {
                 .values_mut()
                 .filter(|row| row.record.user == *user)
             {
-                row.ended.get_or_insert_with(unix_millis);
+                row.end(unix_millis());
             }
         })
     }
@@ -271,7 +209,7 @@ impl SignIns for MemoryStore {
     async fn of_user(&self, user: &UserId, limit: usize) -> Result<Vec<SignInRecord>, Unavailable> {
         self.with_people(|people| {
             let rows = people.sign_ins.values().rev();
-            let rows = rows.filter(|row| row.record.user == *user && row.is_in_force());
+            let rows = rows.filter(|row| row.record.user == *user && row.is_in_force(unix_millis()));
             rows.map(|row| row.record.clone()).take(limit).collect()
         })
     }
@@ -290,7 +228,12 @@ impl SignIns for MemoryStore {
     }
 
     async fn is_in_force(&self, id: &SignInId) -> Result<bool, Unavailable> {
-        self.with_people(|people| people.sign_ins.get(id).is_some_and(SignInRow::is_in_force))
+        self.with_people(|people| {
+            people
+                .sign_ins
+                .get(id)
+                .is_some_and(|row| row.is_in_force(unix_millis()))
+        })
     }
 }
 
@@ -304,22 +247,16 @@ impl ContactBook for MemoryStore {
         at: i64,
     ) -> Result<Relation, Unavailable> {
         self.with_people(|people| {
-            let pair = people.pairs.entry(key(user, other)).or_default();
-            if pair.blocked_by.is_empty() {
-                pair.since.get_or_insert(at);
-                pair.added_by.insert(user.clone());
-                if by_phone {
-                    pair.by_phone.insert(user.clone());
-                }
-            }
-            pair.relation(user, other)
+            let pair = people.pair_mut(user, other);
+            pair.add(user, by_phone, at);
+            pair.relation(user)
         })
     }
 
     async fn remove(&self, user: &UserId, other: &UserId, at: i64) -> Result<(), Unavailable> {
         self.with_people(|people| {
             if let Some(pair) = people.pairs.get_mut(&key(user, other)) {
-                pair.end(at);
+                pair.remove(at);
             }
         })
     }
@@ -327,7 +264,7 @@ impl ContactBook for MemoryStore {
     async fn relation(&self, user: &UserId, other: &UserId) -> Result<Relation, Unavailable> {
         self.with_people(|people| {
             let pair = people.pair(user, other);
-            pair.map_or_else(Relation::default, |pair| pair.relation(user, other))
+            pair.map_or_else(Relation::default, |pair| pair.relation(user))
         })
     }
 
@@ -342,7 +279,7 @@ impl ContactBook for MemoryStore {
                 Some(ContactRecord {
                     user: other.clone(),
                     since: pair.since?,
-                    shows_phone: pair.relation(user, other).shows_phone,
+                    shows_phone: pair.relation(user).shows_phone,
                 })
             });
             contacts.take(limit).collect()
@@ -357,17 +294,14 @@ impl ContactBook for MemoryStore {
         at: i64,
     ) -> Result<(), Unavailable> {
         self.with_people(|people| {
-            let pair = people.pairs.entry(key(user, other)).or_default();
-            pair.end(at);
-            pair.blocked_by.insert(user.clone());
-            pair.direct = Some(direct.clone());
+            people.pair_mut(user, other).block(user, direct, at);
         })
     }
 
     async fn unblock(&self, user: &UserId, other: &UserId) -> Result<(), Unavailable> {
         self.with_people(|people| {
             if let Some(pair) = people.pairs.get_mut(&key(user, other)) {
-                pair.blocked_by.remove(user);
+                pair.unblock(user);
             }
         })
     }
@@ -380,22 +314,16 @@ impl ContactBook for MemoryStore {
     ) -> Result<Vec<UserId>, Unavailable> {
         self.with_people(|people| {
             let blocked = people.pairs_of(user, after);
-            let blocked = blocked.filter(|(_, pair)| pair.blocked_by.contains(user));
+            let blocked = blocked.filter(|(_, pair)| pair.relation(user).blocks);
             blocked.map(|(other, _)| other.clone()).take(limit).collect()
         })
     }
 
     async fn barred_from(&self, direct: &ConversationId) -> Result<Vec<UserId>, Unavailable> {
         self.with_people(|people| {
-            let pair = people
-                .pairs
-                .iter()
-                .find(|(_, pair)| pair.direct.as_ref() == Some(direct));
-            pair.map_or_else(Vec::new, |((a, b), pair)| {
-                let barred = [(a, b), (b, a)].into_iter();
-                let barred = barred.filter(|(blocker, _)| pair.blocked_by.contains(*blocker));
-                barred.map(|(_, barred)| barred.clone()).collect()
-            })
+            let mut pairs = people.pairs.values();
+            let pair = pairs.find(|pair| pair.direct.as_ref() == Some(direct));
+            pair.map_or_else(Vec::new, Pair::barred)
         })
     }
 }
@@ -404,70 +332,6 @@ impl ContactBook for MemoryStore {
 impl CodeSender for MemoryStore {
     async fn send(&self, phone: &Phone, code: &str, _life: Duration) -> Result<(), Unavailable> {
         self.with_people(|people| people.outgoing.push((phone.clone(), code.to_owned())))
-    }
-}
-
-/// A code, and when it was put there.
-#[derive(Clone)]
-pub(super) struct CodeKey {
-    digest: Digest,
-    tries: u32,
-    until: Instant,
-}
-
-#[async_trait]
-impl Codes for MemoryNode {
-    async fn put(&self, subject: &str, digest: &Digest, life: Duration) -> Result<(), Unavailable> {
-        self.call(|state, now| {
-            let code = CodeKey {
-                digest: *digest,
-                tries: 0,
-                until: now + life,
-            };
-            state.keys.codes.insert(subject.to_owned(), code);
-        })
-        .await
-    }
-
-    async fn attempt(&self, subject: &str, tries: u32) -> Result<Option<Digest>, Unavailable> {
-        self.call(|state, now| {
-            let code = state
-                .keys
-                .codes
-                .get_mut(subject)
-                .filter(|code| code.until > now)?;
-            code.tries += 1;
-            (code.tries <= tries).then_some(code.digest)
-        })
-        .await
-    }
-
-    async fn consume(&self, subject: &str, digest: &Digest) -> Result<bool, Unavailable> {
-        self.call(|state, now| {
-            let codes = &mut state.keys.codes;
-            let is_there = codes
-                .get(subject)
-                .is_some_and(|code| code.digest == *digest && code.until > now);
-            is_there && codes.remove(subject).is_some()
-        })
-        .await
-    }
-}
-
-#[async_trait]
-impl Quotas for MemoryNode {
-    async fn spend(&self, subject: &str, quota: Quota) -> Result<Option<Duration>, Unavailable> {
-        self.call(|state, now| {
-            let full = state.keys.quotas.entry(subject.to_owned()).or_insert(now);
-            let next = (*full).max(now) + quota.each;
-            let wait = next.saturating_duration_since(now + quota.each * quota.burst);
-            if !wait.is_zero() {
-                return Some(wait);
-            }
-            *full = next;
-            None
-        })
-        .await
     }
 }
 

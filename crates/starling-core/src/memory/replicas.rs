@@ -13,9 +13,9 @@ use starling_protocol::{ClientId, ConversationId, Entry, Seq, UserId};
 use tokio::time::Instant;
 
 use super::effects::Tables;
-use super::messages::{Change, Messages};
 use super::store::StoreCounts;
 use crate::ports::{Alteration, Effect, MarksRaised};
+use crate::records::{Altered, Change};
 use crate::{defect, planted};
 
 /// All data of the store, in two states.
@@ -43,6 +43,8 @@ pub(super) enum Write {
     Applied(ConversationId, Seq),
     Marks(MarksRaised),
     Hidden(ConversationId, UserId, u64),
+    Told(&'static str, ConversationId, Seq),
+    ToldSince(&'static str, i64),
     User(UserId, Option<String>),
     PresenceText(UserId, Option<String>),
     LastSeen(UserId, i64),
@@ -67,7 +69,8 @@ pub(super) struct Data {
     logs: HashMap<ConversationId, BTreeMap<(Seq, usize), Arc<Entry>>>,
     keys: HashMap<Key, Seq>,
     pub(super) tables: Tables,
-    messages: Messages,
+    /// What became of messages.
+    altered: HashMap<(ConversationId, Seq), Altered>,
 }
 
 type Key = (ConversationId, Option<UserId>, ClientId);
@@ -201,10 +204,7 @@ impl Data {
                     at: *at,
                     alteration,
                 };
-                for seq in self.messages.alter(conversation, *target, &change) {
-                    self.redact(conversation, seq);
-                }
-                self.refresh(conversation, *target);
+                self.alter(conversation, *target, &change);
             }
             Write::Effect(
                 effect @ Effect::Dissolve {
@@ -220,6 +220,8 @@ impl Data {
             Write::Effect(effect) => self.tables.apply(effect),
             Write::Applied(conversation, seq) => self.tables.mark_applied(conversation, *seq),
             Write::Hidden(conversation, user, messages) => self.tables.hide(conversation, user, *messages),
+            Write::Told(sink, conversation, seq) => self.tables.tell(sink, conversation, *seq),
+            Write::ToldSince(sink, at) => self.tables.tell_since(sink, *at),
             Write::Marks(raised) => self.tables.raise_marks(raised),
             Write::PresenceText(user, text) => self.tables.set_presence_text(user, text.as_deref()),
             Write::LastSeen(user, at) => self.tables.saw_last(user, *at),
@@ -239,8 +241,7 @@ impl Data {
         for entry in entries {
             self.redact(conversation, entry.seq);
             if entry.body.is_message() {
-                self.messages.alter(conversation, entry.seq, &change);
-                self.refresh(conversation, entry.seq);
+                self.alter(conversation, entry.seq, &change);
             }
         }
     }
@@ -250,10 +251,15 @@ impl Data {
         self.amend(conversation, seq, |entry| entry.redact());
     }
 
-    /// Lets readers see what became of a message.
-    fn refresh(&mut self, conversation: &ConversationId, target: Seq) {
-        let state = self.messages.state(conversation, target);
-        self.amend(conversation, target, |entry| entry.state = state);
+    /// Alters a message, and lets readers see it.
+    fn alter(&mut self, conversation: &ConversationId, target: Seq, change: &Change<'_>) {
+        let altered = self.altered.entry((conversation.clone(), target)).or_default();
+        altered.alter(change);
+        let (state, redacted) = (altered.state(), altered.redacted(target));
+        for seq in redacted {
+            self.redact(conversation, seq);
+        }
+        self.amend(conversation, target, |entry| entry.state = Some(state));
     }
 
     fn amend(&mut self, conversation: &ConversationId, seq: Seq, change: impl FnOnce(&mut Entry)) {

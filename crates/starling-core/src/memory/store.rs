@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep_until};
 use super::faults::{ApplyFault, InsertFault, Late, Latency, Link, StoreFaults};
 use super::people::SharedPeople;
 use super::replicas::{Data, Receipt, Replicas};
-use crate::ports::{ConversationRecord, MemberRecord, Unavailable};
+use crate::ports::{ConversationRecord, InviteRecord, MemberRecord, SanctionRecord, Unavailable};
 use crate::{defect, planted};
 
 /// How long a write waits for its majority; then its outcome is unknown.
@@ -167,6 +167,21 @@ impl MemoryStore {
     /// The members of a conversation as the directory has them, former ones included, by user.
     pub fn member_records(&self, conversation: &ConversationId) -> Vec<MemberRecord> {
         self.inspect(|data| data.tables.members(conversation).cloned().collect())
+    }
+
+    /// The bans and mutes of a conversation as the directory has them, those that were lifted included, by user.
+    pub fn sanction_records(&self, conversation: &ConversationId) -> Vec<SanctionRecord> {
+        self.inspect(|data| data.tables.sanctions(conversation))
+    }
+
+    /// The invites of a conversation that are neither revoked nor used up, as the directory has them, by id.
+    pub fn invite_records(&self, conversation: &ConversationId) -> Vec<InviteRecord> {
+        self.inspect(|data| data.tables.invites(conversation).cloned().collect())
+    }
+
+    /// Up to where a sink was told of a conversation.
+    pub fn told(&self, sink: &str, conversation: &ConversationId) -> Option<Seq> {
+        self.inspect(|data| data.tables.told(sink, conversation))
     }
 
     /// The users that were seen, by id, with the last name that was given.

@@ -106,7 +106,9 @@ impl People {
         let contacts = &self.shared.ports.people.contacts;
         contacts.block(user, other, &direct, unix_millis()).await?;
         self.shared.people.barred.forget(&direct);
-        self.tell_nodes_of(other, NodeMessage::Barred(direct)).await;
+        self.shared
+            .tell_nodes_of(other, NodeMessage::Barred(direct))
+            .await;
         Ok(())
     }
 
@@ -118,7 +120,9 @@ impl People {
         self.shared.ports.people.contacts.unblock(user, other).await?;
         let direct = direct_id(user, other);
         self.shared.people.barred.forget(&direct);
-        self.tell_nodes_of(other, NodeMessage::Barred(direct)).await;
+        self.shared
+            .tell_nodes_of(other, NodeMessage::Barred(direct))
+            .await;
         Ok(())
     }
 

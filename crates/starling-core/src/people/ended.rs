@@ -5,7 +5,6 @@
 //! the user is connected. What is known is forgotten once the last access token must have expired.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -118,17 +117,35 @@ impl Ended {
 
 /// A connection that is closed when its sign-in ends, for as long as this is held.
 #[must_use = "dropped, the connection is not watched any more"]
-pub struct Watch {
+pub(crate) struct Watch {
     shared: Arc<Shared>,
     id: SignInId,
     number: u64,
 }
 
-impl fmt::Debug for Watch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Watch")
-            .field("sign_in", &self.id)
-            .finish_non_exhaustive()
+impl Watch {
+    /// Closes `outbox` with [`CloseCode::SignedOut`] once the sign-in is over, at once if it is.
+    pub(crate) fn begin(shared: &Arc<Shared>, id: &SignInId, outbox: &Arc<Outbox>) -> Self {
+        let ended = &shared.people.ended;
+        let number = {
+            let mut watched = ended.watched.lock();
+            watched.next += 1;
+            let entry = (watched.next, Arc::downgrade(outbox));
+            watched.connections.entry(id.clone()).or_default().push(entry);
+            watched.next
+        };
+        if ended.knowledge(id) == Knowledge::Ended {
+            outbox.close(CloseCode::SignedOut);
+        }
+        Self {
+            shared: shared.clone(),
+            id: id.clone(),
+            number,
+        }
+    }
+
+    pub(crate) fn sign_in(&self) -> &SignInId {
+        &self.id
     }
 }
 
@@ -145,26 +162,6 @@ impl Drop for Watch {
 }
 
 impl People {
-    /// Closes `outbox` with [`CloseCode::SignedOut`] once the sign-in is over, at once if it is.
-    pub fn watch(&self, id: &SignInId, outbox: &Arc<Outbox>) -> Watch {
-        let ended = &self.shared.people.ended;
-        let number = {
-            let mut watched = ended.watched.lock();
-            watched.next += 1;
-            let entry = (watched.next, Arc::downgrade(outbox));
-            watched.connections.entry(id.clone()).or_default().push(entry);
-            watched.next
-        };
-        if ended.knowledge(id) == Knowledge::Ended {
-            outbox.close(CloseCode::SignedOut);
-        }
-        Watch {
-            shared: self.shared.clone(),
-            id: id.clone(),
-            number,
-        }
-    }
-
     /// Whether a sign-in is in force, as far as this node knows: what was ended a few seconds ago may still be taken
     /// for being so.
     pub(super) async fn is_in_force(&self, id: &SignInId) -> Result<bool, Unavailable> {

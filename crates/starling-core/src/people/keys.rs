@@ -3,6 +3,7 @@
 use data_encoding::HEXLOWER;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
+use starling_protocol::{ClientId, ConversationId, UserId};
 
 use super::settings::Secret;
 use super::{Phone, refresh_token};
@@ -17,17 +18,21 @@ pub(super) struct Keys {
     codes: Keyed,
     subjects: Keyed,
     refresh: Keyed,
+    /// `None`: there is no secret, so whoever knows the parts could make what is made of them.
+    invites: Option<Keyed>,
 }
 
 impl Keys {
     /// Without a secret nobody signs in, and what is left, names of subjects, is not worth one.
     pub(super) fn new(secret: Option<&Secret>) -> Self {
+        let secret_is_there = secret.is_some();
         let secret = secret.map_or(&[][..], Secret::bytes);
         let key = |purpose: &str| keyed(&mac(keyed(secret), &[b"starling 1", purpose.as_bytes()]));
         Self {
             codes: key("code"),
             subjects: key("subject"),
             refresh: key("refresh"),
+            invites: secret_is_there.then(|| key("invite")),
         }
     }
 
@@ -47,6 +52,17 @@ impl Keys {
     pub(super) fn subject(&self, kind: &str, subject: &str) -> String {
         let name = mac(self.subjects.clone(), &[kind.as_bytes(), subject.as_bytes()]);
         format!("{kind}:{}", HEXLOWER.encode(&name[..SUBJECT_BYTES]))
+    }
+
+    /// The secret of the invite that a user's request makes, however often and at whichever node it is asked for.
+    pub(super) fn invite_secret(
+        &self,
+        conversation: &ConversationId,
+        user: &UserId,
+        client_id: &ClientId,
+    ) -> Option<Digest> {
+        let parts = [conversation.as_str(), user.as_str(), client_id.as_str()];
+        Some(mac(self.invites.clone()?, &parts.map(str::as_bytes)))
     }
 
     /// The secret of the refresh token after the one with this secret.
@@ -108,5 +124,25 @@ mod tests {
         assert_ne!(one.subject("a", "bc"), one.subject("ab", "c"));
         assert_eq!(one.subject("a", "bc"), one.subject("a", "bc"));
         assert_ne!(one.subject("a", "bc"), other.subject("a", "bc"));
+        let invite = |keys: &Keys, conversation: &str, user: &str, client_id: &str| {
+            keys.invite_secret(
+                &ConversationId::new(conversation).unwrap(),
+                &UserId::new(user).unwrap(),
+                &ClientId::new(client_id).unwrap(),
+            )
+        };
+        let made = invite(&one, "c", "ann", "k");
+        assert!(made.is_some() && made == invite(&one, "c", "ann", "k"));
+        for different in [
+            invite(&one, "d", "ann", "k"),
+            invite(&one, "c", "bob", "k"),
+            invite(&one, "c", "ann", "l"),
+            invite(&one, "c", "annk", "k"),
+            invite(&other, "c", "ann", "k"),
+            invite(&Keys::new(None), "c", "ann", "k"),
+        ] {
+            assert_ne!(different, made);
+        }
+        assert_eq!(invite(&Keys::new(None), "c", "ann", "k"), None);
     }
 }

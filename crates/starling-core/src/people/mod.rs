@@ -24,19 +24,17 @@ mod sign_in;
 use std::fmt;
 use std::sync::Arc;
 
-use starling_protocol::{Error, ErrorCode, UserId};
+use starling_protocol::{ClientId, ConversationId, Error, ErrorCode, UserId};
 
-pub use ended::Watch;
 pub use guard::SignInGuard;
 pub use phone::{NotAPhone, Phone};
 pub use settings::{PeopleSettings, Secret};
 
 pub(crate) use barred::{check_open, check_send};
-pub(crate) use ended::{follow, follow_once};
+pub(crate) use ended::{Watch, follow, follow_once};
 pub(crate) use profiles::check_avatar;
 
-use crate::node_message::NodeMessage;
-use crate::ports::{Incarnation, Quota};
+use crate::ports::{Digest, Quota};
 use crate::shared::Shared;
 use barred::Barred;
 use ended::Ended;
@@ -56,6 +54,17 @@ impl Known {
             ended: Ended::new(settings.access_life),
             barred: Barred::default(),
         }
+    }
+
+    /// The secret of the invite that a user's request makes, however often it is asked for. `None` where the nodes
+    /// share no secret that it could be made from.
+    pub(crate) fn invite_secret(
+        &self,
+        conversation: &ConversationId,
+        user: &UserId,
+        client_id: &ClientId,
+    ) -> Option<Digest> {
+        self.keys.invite_secret(conversation, user, client_id)
     }
 }
 
@@ -88,28 +97,6 @@ impl People {
         metrics::counter!("starling_quota_refusals_total", "kind" => kind.to_owned()).increment(1);
         let ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1);
         Err(Error::new(ErrorCode::RateLimited, "this was asked for too often").retry_after(ms))
-    }
-
-    /// Tells the nodes where a user is connected. Best effort: what it tells they would find out by themselves.
-    async fn tell_nodes_of(&self, user: &UserId, message: NodeMessage) {
-        let shared = &self.shared;
-        let own = shared.incarnation();
-        let Ok(sessions) = shared.ports.sessions.sessions(std::slice::from_ref(user)).await else {
-            return;
-        };
-        let mut nodes: Vec<Incarnation> = sessions
-            .into_iter()
-            .flatten()
-            .map(|session| session.incarnation)
-            .filter(|node| *node != own)
-            .collect();
-        nodes.sort();
-        nodes.dedup();
-        if !nodes.is_empty()
-            && let Err(unavailable) = shared.ports.bus.publish(&nodes, message.encode()).await
-        {
-            tracing::debug!(%unavailable, "other nodes are not told");
-        }
     }
 }
 

@@ -164,7 +164,9 @@ impl People {
         metrics::counter!("starling_sign_outs_total").increment(ids.len() as u64);
         self.shared.people.ended.note(ids.iter().cloned());
         let names = ids.iter().map(ToString::to_string).collect();
-        self.tell_nodes_of(user, NodeMessage::SignedOut(names)).await;
+        self.shared
+            .tell_nodes_of(user, NodeMessage::SignedOut(names))
+            .await;
     }
 
     fn tokens(&self, user: UserId, refresh: &RefreshToken) -> Result<Tokens, Error> {

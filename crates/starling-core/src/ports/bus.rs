@@ -64,16 +64,11 @@ pub trait Bus: Send + Sync + 'static {
     /// [`Unavailable`].
     async fn publish(&self, to: &[Incarnation], payload: Bytes) -> Result<(), Unavailable>;
 
-    /// Publishes to all nodes on a conversation's route except `own`.
+    /// The nodes on each of these conversations' routes, in the same order.
     ///
     /// # Errors
     /// [`Unavailable`].
-    async fn announce(
-        &self,
-        conversation: &ConversationId,
-        payload: Bytes,
-        own: &Incarnation,
-    ) -> Result<(), Unavailable>;
+    async fn routes(&self, conversations: &[ConversationId]) -> Result<Vec<Vec<Incarnation>>, Unavailable>;
 
     /// Puts the node on the routes of these conversations.
     ///

@@ -2,12 +2,13 @@
 //! re-applying entries; every update is guarded by the seq that made it, so re-applying does no harm.
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 use starling_protocol::{ConversationId, InviteId, Kind, Profile, Receipt, Role, Seq, UserId};
 
 use super::Unavailable;
 
 /// A conversation as its `created` entry made it, and the `updated` ones since.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConversationRecord {
     /// Which.
     pub id: ConversationId,
@@ -65,7 +66,7 @@ pub struct SanctionRecord {
 }
 
 /// An invite that was not revoked and is not used up. It may have expired.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InviteRecord {
     /// Which: the hash of its token.
     pub id: InviteId,
@@ -86,7 +87,7 @@ pub struct InviteRecord {
 }
 
 /// A present or former member.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemberRecord {
     /// Of which conversation.
     pub conversation: ConversationId,
@@ -116,6 +117,7 @@ impl MemberRecord {
             user: self.user.clone(),
             delivered: self.delivered.max(self.read),
             read: self.read,
+            role: None,
         }
     }
 }
@@ -330,6 +332,17 @@ pub trait Directory: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<MemberRecord>, Unavailable>;
 
+    /// The present members of several conversations, by conversation and then by user; the first `limit` of them. So
+    /// where there are that many, those of the last conversation may not be all.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    async fn members_of(
+        &self,
+        conversations: &[ConversationId],
+        limit: usize,
+    ) -> Result<Vec<MemberRecord>, Unavailable>;
+
     /// One member, present or former.
     ///
     /// # Errors
@@ -345,6 +358,16 @@ pub trait Directory: Send + Sync + 'static {
     /// # Errors
     /// [`Unavailable`].
     async fn sanctions(&self, conversation: &ConversationId) -> Result<Vec<SanctionRecord>, Unavailable>;
+
+    /// The bans and mutes of one user in a conversation, those that were lifted included, if there were any.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    async fn sanction(
+        &self,
+        conversation: &ConversationId,
+        user: &UserId,
+    ) -> Result<Option<SanctionRecord>, Unavailable>;
 
     /// The invites of a conversation that are not revoked and not used up, by id.
     ///

@@ -67,7 +67,8 @@ pub enum RangeEnd {
 #[async_trait]
 pub trait EntryLog: Send + Sync + 'static {
     /// Inserts in the order given, stops at the first collision, returns once a majority holds it all.
-    /// The batch may span conversations and is at most 16 MB; an empty batch is fine.
+    /// The batch may span conversations and is at most 16 MB; an empty batch is fine. Numbers are below 2^63: of a batch
+    /// with a larger one nothing is stored, and the outcome is called unknown.
     ///
     /// # Errors
     /// See [`InsertError`].

@@ -6,6 +6,34 @@ use starling_protocol::{Body, Entry, Seq, UserId};
 
 use crate::ports::{Alteration, ConversationRecord, Effect, FOR_EVER, InviteRecord, Sanction};
 
+/// A conversation as its first entry makes it; `None` for any other entry.
+pub(crate) fn record_of(entry: &Entry) -> Option<ConversationRecord> {
+    let Body::Created {
+        kind,
+        name,
+        description,
+        avatar_url,
+        open,
+        ..
+    } = &entry.body
+    else {
+        return None;
+    };
+    Some(ConversationRecord {
+        id: entry.conversation.clone(),
+        kind: *kind,
+        name: name.clone(),
+        description: description.clone(),
+        avatar_url: avatar_url.clone(),
+        open: *open,
+        updated: entry.seq,
+        created_by: entry.sender.clone()?,
+        created_at: entry.at,
+        applied: 0,
+        dissolved: None,
+    })
+}
+
 /// The guarded updates that follow from entries, in their order.
 pub(crate) fn effects(entries: &[Arc<Entry>]) -> Vec<Effect> {
     let mut effects = Vec::new();
@@ -17,27 +45,8 @@ pub(crate) fn effects(entries: &[Arc<Entry>]) -> Vec<Effect> {
             seq: entry.seq,
         };
         match &entry.body {
-            Body::Created {
-                kind,
-                name,
-                open,
-                members,
-            } => {
-                if let Some(sender) = &entry.sender {
-                    effects.push(Effect::CreateConversation(ConversationRecord {
-                        id: entry.conversation.clone(),
-                        kind: *kind,
-                        name: name.clone(),
-                        description: None,
-                        avatar_url: None,
-                        open: *open,
-                        updated: entry.seq,
-                        created_by: sender.clone(),
-                        created_at: entry.at,
-                        applied: 0,
-                        dissolved: None,
-                    }));
-                }
+            Body::Created { members, .. } => {
+                effects.extend(record_of(entry).map(Effect::CreateConversation));
                 effects.extend(members.iter().map(|member| set(&member.user, member.role)));
                 effects.push(meet(entry));
             }

@@ -19,8 +19,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use parking_lot::Mutex;
 use starling_protocol::ConversationId;
 use tokio::sync::{Notify, mpsc};
+use tokio::task::yield_now;
 
-pub(crate) use effects::newcomers;
+pub(crate) use effects::{newcomers, record_of};
 pub(crate) use operation::{Answer, Change, Operation, Outcome, ProfileChange};
 pub(crate) use rules::deleted;
 pub(crate) use state::{PAGE, read_range};
@@ -82,17 +83,21 @@ impl Sequencer {
                     Ok(()) => return,
                     Err(mpsc::error::TrySendError::Full(back)) => {
                         mail = back;
-                        address.mail.clone()
+                        Some(address.mail.clone())
                     }
                     Err(mpsc::error::TrySendError::Closed(back)) => {
                         // The actor panicked; a new one takes over.
                         mail = back;
                         actors.remove(&conversation);
-                        continue;
+                        None
                     }
                 }
             };
-            let _ = full.reserve().await;
+            match full {
+                Some(full) => drop(full.reserve().await),
+                // Where the runtime ends, new actors end at once: it takes away only who waits.
+                None => yield_now().await,
+            }
         }
     }
 

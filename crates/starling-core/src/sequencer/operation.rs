@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use starling_protocol::{
-    ClientId, Content, ConversationId, Entry, Error, HeadMark, InviteId, Kind, Member, Role, Seq, UserId,
+    ClientId, Content, ConversationId, Entry, Error, HeadMark, InviteId, Kind, Member, Profile, Role, Seq,
+    UserId,
 };
 use tokio::time::Instant;
 
@@ -15,8 +16,7 @@ use crate::{Outbox, defect, planted};
 pub(crate) enum Change {
     Create {
         kind: Kind,
-        name: Option<String>,
-        open: bool,
+        profile: Profile,
         members: Vec<Member>,
     },
     Message(Content),
@@ -191,7 +191,11 @@ impl Operation {
             Change::Message(Content { text, .. }) | Change::Edit { text, .. } => text.len(),
             Change::Delete { .. } => 0,
             Change::React { emoji, .. } => emoji.len(),
-            Change::Create { members, .. } => members.len() * 160,
+            Change::Create { members, profile, .. } => {
+                let texts = [&profile.name, &profile.description, &profile.avatar_url];
+                let texts = texts.into_iter().flatten().map(String::len).sum::<usize>();
+                texts + members.len() * 160
+            }
             Change::Add { users } => users.len() * 132,
             Change::Update(asked) => {
                 let texts = [&asked.name, &asked.description, &asked.avatar_url];

@@ -59,15 +59,17 @@ fn decide(operation: &Operation, state: &State) -> Result<Verdict, Error> {
     let (sender, change) = (&operation.sender, &operation.change);
     if let Change::Create {
         kind,
-        name,
-        open,
+        profile,
         members,
     } = change
     {
+        let profile = profile.clone();
         let body = Body::Created {
             kind: *kind,
-            name: name.clone(),
-            open: *open,
+            name: profile.name,
+            description: profile.description,
+            avatar_url: profile.avatar_url,
+            open: profile.open,
             members: members.clone(),
         };
         return Ok(if state.dissolved {

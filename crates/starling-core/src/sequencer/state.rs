@@ -81,12 +81,20 @@ impl State {
     /// Takes in what an entry changes besides members.
     fn fold_governance(&mut self, entry: &Entry) {
         match &entry.body {
-            Body::Created { kind, name, open, .. } => {
+            Body::Created {
+                kind,
+                name,
+                description,
+                avatar_url,
+                open,
+                ..
+            } => {
                 self.kind = *kind;
                 self.profile = Profile {
                     name: name.clone(),
+                    description: description.clone(),
+                    avatar_url: avatar_url.clone(),
                     open: *open,
-                    ..Profile::default()
                 };
             }
             Body::Updated(profile) => self.profile = profile.as_ref().clone(),
@@ -238,8 +246,9 @@ fn fold_members_guarded(
             }
         }
         Body::Dissolved {} => members.retain(|user, _| !is_news(user)),
-        // Also where the directory has it already: every later change follows.
-        Body::RoleChanged { user, role } => {
+        // Also where the directory has it already: every later change follows. But not of an earlier membership: that
+        // which follows it is in the directory, and is not folded again.
+        Body::RoleChanged { user, role } if is_news(user) => {
             if let Some(member) = members.get_mut(user) {
                 member.role = *role;
             }
@@ -273,4 +282,72 @@ pub(crate) async fn read_range(
         entries.extend(page);
     }
     Ok(entries)
+}
+
+#[cfg(test)]
+mod tests {
+    use starling_protocol::{ClientId, Member};
+
+    use super::*;
+    use crate::memory::{self, MemoryCoordination, MemoryStore};
+    use crate::ports::{Directory, EntryLog};
+    use crate::sequencer::effects::effects;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_role_does_not_outlast_its_membership_where_the_directory_is_ahead_of_its_mark() {
+        let user = |name: &str| UserId::new(name).unwrap();
+        let member = |name: &str, role| Member {
+            user: user(name),
+            role,
+        };
+        let bodies = [
+            Body::Created {
+                kind: Kind::Group,
+                name: None,
+                description: None,
+                avatar_url: None,
+                open: true,
+                members: vec![member("ann", Role::Admin), member("bob", Role::Member)],
+            },
+            Body::RoleChanged {
+                user: user("bob"),
+                role: Role::Moderator,
+            },
+            Body::Left { user: user("bob") },
+            Body::Joined {
+                users: vec![user("bob")],
+                role: Role::Member,
+                invite: None,
+            },
+        ];
+        let log: Vec<_> = (1..)
+            .zip(bodies)
+            .map(|(seq, body)| {
+                Arc::new(Entry {
+                    conversation: ConversationId::new("c").unwrap(),
+                    seq,
+                    sender: Some(user("ann")),
+                    client_id: ClientId::new(format!("k{seq}")).ok(),
+                    lamport: seq,
+                    at: 0,
+                    messages: 0,
+                    membership: seq,
+                    body,
+                    state: None,
+                })
+            })
+            .collect();
+        let store = MemoryStore::new();
+        let ports = memory::ports(&store, &MemoryCoordination::new());
+        store.insert(&log).await.unwrap();
+        // All of it is applied, and none of it is marked as such: as after a crash.
+        store.apply(&effects(&log)).await.unwrap();
+        let (state, applied) = State::load(&ports, &log[3]).await.unwrap();
+        assert_eq!(applied, 0);
+        let bob = Membership {
+            role: Role::Member,
+            since: 4,
+        };
+        assert_eq!(state.members.get(&user("bob")), Some(&bob));
+    }
 }

@@ -4,19 +4,21 @@ use std::sync::Arc;
 
 use starling_protocol::limits::DEFAULT_LIST_LIMIT;
 use starling_protocol::{
-    ClientId, Command, Content, ConversationId, Conversations, Create, Error, ErrorCode, Kind, List, Member,
-    Reply, Role, Sent, UserId,
+    ClientId, Command, Content, ConversationId, Conversations, Create, Error, ErrorCode, Hidden, Kind, List,
+    Member, Profile, Reply, Role, Sent, UserId,
 };
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::history::{self, MAX_PAGE_BYTES, fitting};
-use super::{moderation, receipts, signals, stats};
+use super::{moderation, persons, receipts, signals, stats};
 use crate::Outbox;
 use crate::chance;
 use crate::event::summary_weight;
 use crate::marks::Mark;
+use crate::node_message::NodeMessage;
 use crate::people;
+use crate::ports::SignInId;
 use crate::sequencer::{Answer, Change, Operation, Outcome};
 use crate::shared::Shared;
 use crate::standing::{self, Standing, direct_id, group_id};
@@ -37,7 +39,8 @@ pub(crate) async fn submit(
     command: Command,
     answer: Answer,
 ) -> Result<(), Error> {
-    let (mut lamport, mut look_up, mut client_id) = (0, false, None);
+    let client_id = command.key().map(|(_, client_id)| client_id.clone());
+    let (look_up, mut lamport) = (command.is_retry(), 0);
     let (conversation, change) = match command {
         Command::Send(send) => {
             if send.sender.is_some_and(|sender| sender != *user) {
@@ -48,7 +51,7 @@ pub(crate) async fn submit(
             }
             shared.allowance.take(shared, user).await?;
             people::check_send(shared, user, &send.conversation).await?;
-            (lamport, look_up, client_id) = (send.lamport.unwrap_or(0), send.retry, Some(send.client_id));
+            lamport = send.lamport.unwrap_or(0);
             let message = Content {
                 text: send.text,
                 kind: send.kind,
@@ -59,19 +62,16 @@ pub(crate) async fn submit(
         Command::Edit(edit) => {
             shared.allowance.take(shared, user).await?;
             people::check_send(shared, user, &edit.conversation).await?;
-            (look_up, client_id) = (edit.retry, edit.client_id);
             let (target, text) = (edit.seq, edit.text);
             (edit.conversation, Change::Edit { target, text })
         }
         Command::Delete(delete) => {
             shared.allowance.take(shared, user).await?;
-            (look_up, client_id) = (delete.retry, delete.client_id);
             (delete.conversation, Change::Delete { target: delete.seq })
         }
         Command::React(react) => {
             shared.allowance.take(shared, user).await?;
             people::check_send(shared, user, &react.conversation).await?;
-            (look_up, client_id) = (react.retry, react.client_id);
             let (target, emoji, removed) = (react.seq, react.emoji, react.removed);
             let change = Change::React {
                 target,
@@ -87,9 +87,7 @@ pub(crate) async fn submit(
         Command::Dissolve(dissolve) => (dissolve.conversation, Change::Dissolve),
         other => {
             shared.allowance.take(shared, user).await?;
-            let asked = moderation::asked(other)?;
-            (look_up, client_id) = (asked.retry, asked.client_id);
-            (asked.conversation, asked.change)
+            moderation::asked(other)?
         }
     };
     let mut operation = operation(shared, user, conversation, change, answer);
@@ -156,39 +154,30 @@ pub(crate) fn reply_of(outcome: Outcome) -> Reply {
     })
 }
 
-/// Carries out a command and waits for its outcome.
-pub(crate) async fn execute(shared: &Arc<Shared>, user: &UserId, command: Command) -> Result<Reply, Error> {
+/// Carries out a command and waits for its outcome. `sign_in` is the one that the connection came by, if there is a
+/// connection and it came by one.
+pub(crate) async fn execute(
+    shared: &Arc<Shared>,
+    user: &UserId,
+    sign_in: Option<&SignInId>,
+    command: Command,
+) -> Result<Reply, Error> {
     command.check()?;
     match command {
-        Command::Send(_)
-        | Command::Edit(_)
-        | Command::Delete(_)
-        | Command::React(_)
-        | Command::Join(_)
-        | Command::Leave(_)
-        | Command::Add(_)
-        | Command::Remove(_)
-        | Command::Dissolve(_)
-        | Command::Accept(_)
-        | Command::Role(_)
-        | Command::Ban(_)
-        | Command::Unban(_)
-        | Command::Mute(_)
-        | Command::Unmute(_)
-        | Command::Update(_)
-        | Command::Revoke(_) => {
+        change if change.is_change() => {
             let (sender, outcome) = oneshot::channel();
             let answer = Box::new(move |outcome| drop(sender.send(outcome)));
-            submit(shared, user, None, command, answer).await?;
+            submit(shared, user, None, change, answer).await?;
             Ok(reply_of(outcome.await.map_err(|_| no_answer())??))
         }
-        Command::Invite(ask) => moderation::invite(shared, user, ask).await,
+        Command::Invite(ask) => moderation::invite(shared, user, None, ask).await,
         Command::Invites(ask) => moderation::invites(shared, user, ask).await,
         Command::Sanctions(ask) => moderation::sanctions(shared, user, ask).await,
         Command::Create(create) => self::create(shared, user, create).await,
         Command::History(ask) => history::page(shared, user, ask).await,
         Command::Hide(hide) => self::hide(shared, user, &hide.conversation).await,
         Command::Stats(ask) => stats::of_conversation(shared, user, ask).await,
+        Command::MyStats(ask) => stats::of_user(shared, user, ask).await,
         Command::List(list) => self::list(shared, user, list).await,
         Command::Delivered(delivered) => {
             receipts::mark(
@@ -211,6 +200,8 @@ pub(crate) async fn execute(shared: &Arc<Shared>, user: &UserId, command: Comman
             "{} needs a connection of its own",
             command.name()
         ))),
+        // On the heap: it is rare, and would be part of every connection's future.
+        of_people => Box::pin(persons::execute(shared, user, sign_in, of_people)).await,
     }
 }
 
@@ -219,12 +210,22 @@ pub(super) fn no_answer() -> Error {
 }
 
 async fn create(shared: &Arc<Shared>, user: &UserId, create: Create) -> Result<Reply, Error> {
-    let name = create.name.map(|name| name.trim().to_owned());
+    if let Some(url) = &create.avatar_url {
+        people::check_avatar(url)?;
+    }
+    let profile = Profile {
+        name: create.name.map(|name| name.trim().to_owned()),
+        description: create.description,
+        avatar_url: create.avatar_url,
+        open: create.open.unwrap_or(create.kind.is_open_by_default()),
+    };
     let client_id = create.client_id.unwrap_or_else(fresh_client_id);
     let (id, role) = match (create.kind, create.members.as_slice()) {
         (Kind::Direct, [other]) if other != user => {
-            if name.is_some() || create.open == Some(true) {
-                return Err(invalid("a direct conversation has no name and is not open"));
+            if profile != Profile::default() {
+                return Err(invalid(
+                    "a direct conversation has no name, description or picture, and is not open",
+                ));
             }
             people::check_open(shared, user, other).await?;
             (direct_id(user, other), Role::Member)
@@ -247,8 +248,7 @@ async fn create(shared: &Arc<Shared>, user: &UserId, create: Create) -> Result<R
     let (sender, outcome) = oneshot::channel();
     let change = Change::Create {
         kind: create.kind,
-        name,
-        open: create.open.unwrap_or(create.kind.is_open_by_default()),
+        profile,
         members,
     };
     let answer = Box::new(move |outcome| drop(sender.send(outcome)));
@@ -262,13 +262,21 @@ async fn create(shared: &Arc<Shared>, user: &UserId, create: Create) -> Result<R
     ))
 }
 
-/// Takes a conversation off the user's list as it stands now.
+/// Takes a conversation off the user's list as it stands now, and tells his connections.
 async fn hide(shared: &Shared, user: &UserId, id: &ConversationId) -> Result<Reply, Error> {
     let seen = standing::look(&shared.ports, id, user).await?;
     if !matches!(seen.standing, Standing::Member { .. }) {
         return Err(standing::not_a_member());
     }
-    shared.ports.directory.hide(id, user, seen.head.messages).await?;
+    let messages = seen.head.messages;
+    shared.ports.directory.hide(id, user, messages).await?;
+    let hidden = Hidden {
+        conversation: id.clone(),
+        messages,
+    };
+    shared.sessions.tell_hidden(user, &hidden);
+    let message = NodeMessage::Hidden(user.clone(), hidden);
+    shared.tell_nodes_of(user, message).await;
     Ok(Reply::Done {})
 }
 

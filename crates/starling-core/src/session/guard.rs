@@ -55,7 +55,7 @@ mod tests {
         let ann = UserId::new("ann").unwrap();
         let outbox = Outbox::new(1 << 20);
         let session = engine
-            .open_session(ann.clone(), None, outbox.clone())
+            .open_session(crate::Identity::of(ann.clone()), outbox.clone())
             .await
             .unwrap();
         assert_eq!(coordination.session_map(&ann).len(), 1);

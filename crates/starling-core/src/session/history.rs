@@ -66,7 +66,23 @@ pub(crate) async fn messages(
     wanted: &MessagesWanted,
 ) -> Result<MessagesPage, Error> {
     wanted.check()?;
-    let view = View::open(&shared.ports, id, user).await?;
+    messages_in(View::open(&shared.ports, id, user).await?, wanted).await
+}
+
+/// The same of an open conversation, for whoever asks.
+///
+/// # Errors
+/// `forbidden` where it is not open; `unknown_conversation`, `unavailable`.
+pub(crate) async fn open_messages(
+    shared: &Arc<Shared>,
+    id: &ConversationId,
+    wanted: &MessagesWanted,
+) -> Result<MessagesPage, Error> {
+    wanted.check()?;
+    messages_in(View::from_outside(&shared.ports, id).await?, wanted).await
+}
+
+async fn messages_in(view: View<'_>, wanted: &MessagesWanted) -> Result<MessagesPage, Error> {
     let total = view.number(view.end).await?;
     let as_of = wanted.as_of.unwrap_or(total).min(total);
     let (limit, skip) = (wanted.limit(), wanted.skipped());
@@ -112,6 +128,13 @@ impl<'a> View<'a> {
             Standing::Former { left } => left,
             Standing::Stranger => return Err(standing::not_a_member()),
         };
+        Ok(Self { ports, id, seen, end })
+    }
+
+    /// An open conversation, as it shows itself to those who have not joined it.
+    async fn from_outside(ports: &'a Ports, id: &'a ConversationId) -> Result<Self, Error> {
+        let seen = standing::look_in(ports, id).await?;
+        let end = seen.head.seq;
         Ok(Self { ports, id, seen, end })
     }
 

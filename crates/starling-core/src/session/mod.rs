@@ -4,6 +4,7 @@ mod commands;
 mod guard;
 mod history;
 mod moderation;
+mod persons;
 mod receipts;
 mod rooms;
 mod signals;
@@ -17,7 +18,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use starling_protocol::{
-    CloseCode, Command, ConversationId, Delivered, Error, ErrorCode, Read, Reply, Seq, Typing, UserId,
+    CloseCode, Command, ConversationId, Delivered, Error, ErrorCode, Hidden, Read, Reply, Seq, Typing, UserId,
 };
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
@@ -25,21 +26,27 @@ use tokio::time::sleep;
 
 use crate::chance::HashMap;
 use crate::marks::Mark;
-use crate::ports::{Admission, ConnectionId, SessionRef};
+use crate::people::Watch;
+use crate::ports::{Admission, ConnectionId, SessionRef, SignInId};
 use crate::sequencer::Answer;
 use crate::shared::Shared;
 use crate::time::jittered;
-use crate::{Outbox, SharedFrame};
+use crate::{Identity, Outbox, SharedFrame};
 
 pub(crate) use commands::{execute, reply_of, submit};
 pub use guard::SessionGuard;
-pub(crate) use history::messages;
+pub(crate) use history::{messages, open_messages};
 pub(crate) use rooms::open as open_room;
+pub(crate) use stats::{
+    of_all as cluster_stats, of_any_conversation as conversation_stats, of_open as open_stats,
+};
 pub(crate) use stream::welcome;
 
 /// Between two attempts to take a connection out of the session map, at first and at most.
 const LEAVE_PAUSE: Duration = Duration::from_millis(200);
 const LEAVE_PAUSE_AT_MOST: Duration = Duration::from_secs(5);
+/// Ended streams that a session remembers.
+const ENDED_REMEMBERED: usize = 1_000;
 
 /// One authenticated connection.
 pub struct Session {
@@ -47,12 +54,17 @@ pub struct Session {
     user: UserId,
     connection: ConnectionId,
     outbox: Arc<Outbox>,
+    /// Closes the outbox when the sign-in that the connection came by ends, if it came by one.
+    watch: Option<Watch>,
     /// Whether the user asked for the stream: new conversations start by themselves from then on.
     live: AtomicBool,
     /// Whether all streams were started once.
     has_synced: AtomicBool,
     /// The conversations that are streamed, with the user's delivered mark as far as this session knows.
     streams: Mutex<HashMap<ConversationId, Seq>>,
+    /// Streams that have ended with the user's membership, and after which entry, until a `sync` asks for what they
+    /// have sent: it may have been on its way meanwhile.
+    ended: Mutex<HashMap<ConversationId, Seq>>,
     syncing: Mutex<Option<AbortHandle>>,
     /// Held by whoever starts streams: a `sync`, or the welcome to one conversation. Two at once would send the same
     /// entries twice.
@@ -81,8 +93,7 @@ impl Session {
     /// Opens a session: enters it in the cluster-wide session map, within the limit of connections.
     pub(crate) async fn open(
         shared: &Arc<Shared>,
-        user: UserId,
-        name: Option<&str>,
+        identity: Identity,
         outbox: Arc<Outbox>,
     ) -> Result<Arc<Self>, Error> {
         if shared.is_draining() {
@@ -91,18 +102,24 @@ impl Session {
                 "the node is going away: connect to another one",
             ));
         }
-        shared.users.saw(shared, &user, name).await;
+        let Identity {
+            user, name, sign_in, ..
+        } = identity;
+        shared.users.saw(shared, &user, name.as_deref()).await;
+        let watch = sign_in.map(|id| Watch::begin(shared, &id, &outbox));
         let session = Arc::new(Self {
             shared: shared.clone(),
             user,
             connection: ConnectionId::fresh(),
             outbox,
+            watch,
             live: AtomicBool::new(false),
             has_synced: AtomicBool::new(false),
             streams: Mutex::default(),
             syncing: Mutex::default(),
             starting: tokio::sync::Mutex::default(),
             waiting_syncs: Arc::default(),
+            ended: Mutex::default(),
             ahead: Mutex::default(),
             welcoming: Mutex::default(),
             away: AtomicBool::new(false),
@@ -196,6 +213,10 @@ impl Session {
         self.away.store(away, Ordering::Release);
     }
 
+    fn sign_in(&self) -> Option<&SignInId> {
+        self.watch.as_ref().map(Watch::sign_in)
+    }
+
     fn is_live(&self) -> bool {
         self.live.load(Ordering::Acquire)
     }
@@ -215,25 +236,9 @@ impl Session {
         }
         match command {
             Command::Sync(sync) => self.sync(id, sync),
-            Command::Send(_)
-            | Command::Edit(_)
-            | Command::Delete(_)
-            | Command::React(_)
-            | Command::Join(_)
-            | Command::Leave(_)
-            | Command::Add(_)
-            | Command::Remove(_)
-            | Command::Dissolve(_)
-            | Command::Accept(_)
-            | Command::Role(_)
-            | Command::Ban(_)
-            | Command::Unban(_)
-            | Command::Mute(_)
-            | Command::Unmute(_)
-            | Command::Update(_)
-            | Command::Revoke(_) => {
+            change if change.is_change() => {
                 let origin = Some(self.outbox.clone());
-                if let Err(error) = submit(&self.shared, &self.user, origin, command, self.answer(id)).await {
+                if let Err(error) = submit(&self.shared, &self.user, origin, change, self.answer(id)).await {
                     self.reply(id, Err(error));
                 }
             }
@@ -263,19 +268,17 @@ impl Session {
                 let done = presences.set(&self.shared, &self.user, Some(self), set).await;
                 self.reply(id, done);
             }
-            Command::Create(_)
-            | Command::Invite(_)
-            | Command::Invites(_)
-            | Command::Sanctions(_)
-            | Command::History(_)
-            | Command::Presences(_)
-            | Command::Receipts(_)
-            | Command::Status(_)
-            | Command::Hide(_)
-            | Command::Stats(_)
-            | Command::List(_)
-            | Command::Ping(_) => {
-                let result = execute(&self.shared, &self.user, command).await;
+            Command::Invite(ask) => {
+                let origin = Some(self.outbox.clone());
+                let invited = moderation::invite(&self.shared, &self.user, origin, ask).await;
+                let undecided = is_undecided(&invited);
+                self.reply(id, invited);
+                if undecided {
+                    self.outbox.close(CloseCode::OutcomeUnknown);
+                }
+            }
+            asked => {
+                let result = execute(&self.shared, &self.user, self.sign_in(), asked).await;
                 self.reply(id, result);
             }
         }
@@ -302,6 +305,16 @@ impl Session {
         signals::typing(&self.shared, &self.user, Some(&self.connection), typing, known).await
     }
 
+    /// The conversation's stream to this session ends with the entry that ends the membership.
+    pub(crate) fn end_stream(&self, id: &ConversationId, left: Seq) {
+        self.forget_stream(id);
+        let mut ended = self.ended.lock();
+        if ended.len() >= ENDED_REMEMBERED {
+            ended.clear();
+        }
+        ended.insert(id.clone(), left);
+    }
+
     /// The conversation is not streamed to this session any more.
     pub(crate) fn forget_stream(&self, id: &ConversationId) {
         self.streams.lock().remove(id);
@@ -316,13 +329,7 @@ impl Session {
     fn answer(&self, id: u64) -> Answer {
         let outbox = self.outbox.clone();
         Box::new(move |outcome| {
-            let undecided = matches!(
-                &outcome,
-                Err(Error {
-                    code: ErrorCode::Unknown | ErrorCode::Unavailable,
-                    ..
-                })
-            );
+            let undecided = is_undecided(&outcome);
             outbox.push(SharedFrame::reply(id, outcome.map(reply_of)));
             if undecided {
                 outbox.close(CloseCode::OutcomeUnknown);
@@ -393,6 +400,18 @@ impl Session {
     }
 }
 
+/// Whether a change of a log is to be tried again before anything newer: nobody can say how it ended, or it could not be
+/// tried.
+fn is_undecided<T>(outcome: &Result<T, Error>) -> bool {
+    matches!(
+        outcome,
+        Err(Error {
+            code: ErrorCode::Unknown | ErrorCode::Unavailable | ErrorCode::Internal,
+            ..
+        })
+    )
+}
+
 /// Takes a connection out of the session map once that can be reached: it would count against its user's limit for
 /// as long as the node lives under this incarnation.
 async fn leave_map(shared: Arc<Shared>, user: UserId, entry: SessionRef) {
@@ -436,6 +455,14 @@ impl Sessions {
 
     pub(crate) fn of(&self, user: &UserId) -> Vec<Arc<Session>> {
         self.users.lock().get(user).cloned().unwrap_or_default()
+    }
+
+    /// Tells the user's connections here that he has taken a conversation off his list.
+    pub(crate) fn tell_hidden(&self, user: &UserId, hidden: &Hidden) {
+        let frame = SharedFrame::hidden(hidden.clone());
+        for session in self.of(user).iter().filter(|session| session.is_live()) {
+            session.outbox.push_if_roomy(&frame);
+        }
     }
 
     pub(crate) fn is_connected(&self, user: &UserId) -> bool {

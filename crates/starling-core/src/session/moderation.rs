@@ -4,70 +4,42 @@ use std::sync::Arc;
 
 use starling_protocol::limits::DEFAULT_SANCTIONS_LIMIT;
 use starling_protocol::{
-    ClientId, Command, ConversationId, Error, ErrorCode, Invite, InviteId, InviteState, Invited, Invites,
-    ListInvites, ListSanctions, Reply, Role, Sanctioned, Sanctions, UserId,
+    Command, ConversationId, Error, ErrorCode, Invite, InviteId, InviteState, Invited, Invites, ListInvites,
+    ListSanctions, Reply, Role, Sanctioned, Sanctions, UserId,
 };
 use tokio::sync::oneshot;
 
 use super::commands::{invalid, no_answer, operation, reply_of};
+use crate::Outbox;
 use crate::chance;
 use crate::people;
-use crate::ports::FOR_EVER;
+use crate::ports::{Digest, FOR_EVER};
 use crate::sequencer::{Answer, Change, Outcome, ProfileChange};
 use crate::shared::Shared;
 use crate::standing::{self, Standing};
 use crate::time::unix_millis;
 
-/// Random bytes of an invite's token: nobody guesses 256 bits.
-const SECRET_BYTES: usize = 32;
 /// Bytes of its hash that make the invite's id.
 const ID_BYTES: usize = 20;
 
-/// A command that governs, taken apart.
-pub(super) struct Asked {
-    pub(super) conversation: ConversationId,
-    pub(super) change: Change,
-    pub(super) client_id: Option<ClientId>,
-    pub(super) retry: bool,
-}
-
-/// What a command asks of its conversation's log, if it governs one.
-pub(super) fn asked(command: Command) -> Result<Asked, Error> {
-    let (conversation, change, client_id, retry) = match command {
+/// What a command asks of which conversation's log, if it governs one.
+pub(super) fn asked(command: Command) -> Result<(ConversationId, Change), Error> {
+    Ok(match command {
         Command::Accept(accept) => {
             let (conversation, invite) = read_token(&accept.token)?;
-            (conversation, Change::Join { invite: Some(invite) }, None, false)
+            (conversation, Change::Join { invite: Some(invite) })
         }
         Command::Role(set) => {
             let (user, role) = (set.user, set.role);
-            (
-                set.conversation,
-                Change::Role { user, role },
-                set.client_id,
-                set.retry,
-            )
+            (set.conversation, Change::Role { user, role })
         }
-        Command::Ban(ban) => {
-            let change = Change::Ban { user: ban.user };
-            (ban.conversation, change, ban.client_id, ban.retry)
-        }
-        Command::Unban(unban) => {
-            let change = Change::Unban { user: unban.user };
-            (unban.conversation, change, unban.client_id, unban.retry)
-        }
+        Command::Ban(ban) => (ban.conversation, Change::Ban { user: ban.user }),
+        Command::Unban(unban) => (unban.conversation, Change::Unban { user: unban.user }),
         Command::Mute(mute) => {
             let (user, until) = (mute.user, mute.until);
-            (
-                mute.conversation,
-                Change::Mute { user, until },
-                mute.client_id,
-                mute.retry,
-            )
+            (mute.conversation, Change::Mute { user, until })
         }
-        Command::Unmute(unmute) => {
-            let change = Change::Unmute { user: unmute.user };
-            (unmute.conversation, change, unmute.client_id, unmute.retry)
-        }
+        Command::Unmute(unmute) => (unmute.conversation, Change::Unmute { user: unmute.user }),
         Command::Update(update) => {
             if let Some(url) = update.avatar_url.as_deref().filter(|url| !url.is_empty()) {
                 people::check_avatar(url)?;
@@ -78,28 +50,29 @@ pub(super) fn asked(command: Command) -> Result<Asked, Error> {
                 avatar_url: update.avatar_url,
                 open: update.open,
             });
-            (update.conversation, change, update.client_id, update.retry)
+            (update.conversation, change)
         }
         Command::Revoke(revoke) => {
-            let change = Change::Revoke {
-                invite: revoke.invite,
-            };
-            (revoke.conversation, change, None, false)
+            let invite = revoke.invite;
+            (revoke.conversation, Change::Revoke { invite })
         }
         other => return Err(invalid(format!("{} is not a change", other.name()))),
-    };
-    Ok(Asked {
-        conversation,
-        change,
-        client_id,
-        retry,
     })
 }
 
-/// Makes an invite. Its token is made here, told once, and known to nobody but whoever is told.
-pub(super) async fn invite(shared: &Arc<Shared>, user: &UserId, asked: Invite) -> Result<Reply, Error> {
+/// Makes an invite. Its token is made here and stored nowhere: only its hash is. A request with a key makes the same
+/// token whenever it is asked for, so that one whose answer was lost is answered like the first. `origin`: the
+/// connection on which it is asked for, if there is one, whose order it keeps (I5).
+pub(super) async fn invite(
+    shared: &Arc<Shared>,
+    user: &UserId,
+    origin: Option<Arc<Outbox>>,
+    asked: Invite,
+) -> Result<Reply, Error> {
     shared.allowance.take(shared, user).await?;
-    let (token, made) = fresh_token(&asked.conversation);
+    let key = asked.client_id.as_ref();
+    let secret = key.and_then(|key| shared.people.invite_secret(&asked.conversation, user, key));
+    let (token, made) = token_of(&asked.conversation, &secret.unwrap_or_else(random));
     let change = Change::Invite {
         invite: made.clone(),
         expires_at: asked.expires_at,
@@ -109,12 +82,13 @@ pub(super) async fn invite(shared: &Arc<Shared>, user: &UserId, asked: Invite) -
     let answer: Answer = Box::new(move |outcome| drop(sender.send(outcome)));
     let mut operation = operation(shared, user, asked.conversation, change, answer);
     (operation.again, operation.look_up) = (asked.retry, asked.retry);
+    operation.origin = origin;
     if let Some(client_id) = asked.client_id {
         operation.client_id = client_id;
     }
     shared.sequencer.submit(shared, operation).await;
     let outcome = outcome.await.map_err(|_| no_answer())??;
-    // Where an earlier try was stored, that one's invite is there, and this token is nobody's.
+    // An earlier try that made its token of something else is there with that one, and this token is nobody's.
     let stored = match &outcome {
         Outcome::Stored(entry) => match &entry.body {
             starling_protocol::Body::Invited { invite, .. } => Some(invite.clone()),
@@ -197,11 +171,15 @@ async fn check_moderates(shared: &Arc<Shared>, user: &UserId, id: &ConversationI
     }
 }
 
-/// A token that names its conversation, so that its log can be asked, and the invite's id.
-fn fresh_token(conversation: &ConversationId) -> (String, InviteId) {
-    let mut secret = [0; SECRET_BYTES];
+fn random() -> Digest {
+    let mut secret = Digest::default();
     chance::draw(|rng| rng.fill_bytes(&mut secret));
-    let secret = base32(&secret);
+    secret
+}
+
+/// A token that names its conversation, so that its log can be asked, and the invite's id. Nobody guesses 256 bits.
+fn token_of(conversation: &ConversationId, secret: &Digest) -> (String, InviteId) {
+    let secret = base32(secret);
     let id = id_of(conversation, &secret);
     (format!("{conversation}.{secret}"), id)
 }
@@ -215,7 +193,7 @@ fn read_token(token: &str) -> Result<(ConversationId, InviteId), Error> {
 }
 
 fn id_of(conversation: &ConversationId, secret: &str) -> InviteId {
-    use sha2::{Digest, Sha256};
+    use sha2::{Digest as _, Sha256};
     let mut hash = Sha256::new();
     for part in [conversation.as_str(), "\0", secret] {
         hash.update(part.as_bytes());
@@ -237,10 +215,10 @@ mod tests {
     #[test]
     fn a_token_leads_to_its_invite_and_no_other_does() {
         let conversation = ConversationId::new("g.with.dots").unwrap();
-        let (token, id) = fresh_token(&conversation);
+        let (token, id) = token_of(&conversation, &random());
         assert_eq!(read_token(&token), Ok((conversation.clone(), id.clone())));
         assert!(token.len() <= starling_protocol::limits::MAX_INVITE_TOKEN_BYTES);
-        assert_ne!(fresh_token(&conversation).1, id);
+        assert_ne!(token_of(&conversation, &random()).1, id);
         let elsewhere = token.replace("g.with", "h.with");
         assert_ne!(read_token(&elsewhere).unwrap().1, id);
         for nothing in ["", "x", "{}.x", ".x"] {

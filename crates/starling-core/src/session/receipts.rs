@@ -2,8 +2,8 @@
 
 use starling_protocol::limits::{DEFAULT_RECEIPTS_LIMIT, MAX_RECEIPTS_MEMBERS};
 use starling_protocol::{
-    AskStatus, ConversationId, DeliveryStatus, EntryStatus, Error, ErrorCode, ListReceipts, ReceiptsPage,
-    Reply, Seq, UserId,
+    AskStatus, ConversationId, DeliveryStatus, EntryStatus, Error, ErrorCode, ListReceipts, Receipt,
+    ReceiptsPage, Reply, Seq, UserId,
 };
 
 use crate::marks::Mark;
@@ -44,7 +44,7 @@ pub(super) async fn mark(
     Ok(Reply::Done {})
 }
 
-/// A page of the members' marks.
+/// A page of the members' marks and roles.
 ///
 /// # Errors
 /// `not_a_member`, `unknown_conversation`, `unavailable`.
@@ -58,7 +58,13 @@ pub(super) async fn list(shared: &Shared, user: &UserId, ask: ListReceipts) -> R
     let more = members.len() > limit;
     members.truncate(limit);
     let next = members.last().filter(|_| more).map(|last| last.user.clone());
-    let members = members.iter().map(|member| member.receipt()).collect();
+    let members = members
+        .iter()
+        .map(|member| Receipt {
+            role: Some(member.role),
+            ..member.receipt()
+        })
+        .collect();
     Ok(Reply::Receipts(ReceiptsPage { members, next }))
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use starling_protocol::{ConversationId, Error, Kind, Member, Role, UserId};
+use starling_protocol::{ConversationId, Error, Kind, Member, Profile, Role, UserId};
 use tokio::sync::oneshot;
 
 use super::commands::{no_answer, operation};
@@ -16,7 +16,12 @@ use crate::standing;
 /// # Errors
 /// `unknown_conversation` for an id of the form that Starling gives to other conversations: nobody may take the place
 /// of one that is still to come. `unavailable`, `unknown`.
-pub(crate) async fn open(shared: &Arc<Shared>, user: &UserId, id: ConversationId) -> Result<(), Error> {
+pub(crate) async fn open(
+    shared: &Arc<Shared>,
+    user: &UserId,
+    id: ConversationId,
+    kind: Kind,
+) -> Result<(), Error> {
     if standing::is_derived(&id) {
         return Err(standing::unknown_conversation());
     }
@@ -26,9 +31,12 @@ pub(crate) async fn open(shared: &Arc<Shared>, user: &UserId, id: ConversationId
         role: Role::Member,
     };
     let create = Change::Create {
-        kind: Kind::Group,
-        name: Some(id.as_str().to_owned()),
-        open: true,
+        kind,
+        profile: Profile {
+            name: Some(id.as_str().to_owned()),
+            open: true,
+            ..Profile::default()
+        },
         members: vec![first],
     };
     let answer = Box::new(move |outcome| drop(sender.send(outcome)));

@@ -54,6 +54,20 @@ enum After {
     Chosen(Seq),
 }
 
+/// A stream that does not flow yet, and is forgotten if it comes to nothing: its membership ends, the store fails, or
+/// a later `sync` takes the place of the one that starts it.
+struct Starting<'a> {
+    session: &'a Arc<Session>,
+    id: &'a ConversationId,
+}
+
+impl Drop for Starting<'_> {
+    fn drop(&mut self) {
+        self.session.forget_stream(self.id);
+        self.session.shared.delivery.detach(self.id, self.session);
+    }
+}
+
 impl After {
     fn seq(self) -> Seq {
         match self {
@@ -75,7 +89,9 @@ impl Session {
             }
             let starting = session.starting.lock().await;
             drop(waits);
-            let result = session.stream_all(sync.cursors).await;
+            // Until this one is through, not all is streamed.
+            let resumed = session.has_synced.swap(false, Ordering::AcqRel);
+            let result = session.stream_all(sync.cursors, resumed).await;
             match &result {
                 Ok(synced) => {
                     let ahead = synced
@@ -101,6 +117,7 @@ impl Session {
     async fn stream_all(
         self: &Arc<Self>,
         mut cursors: BTreeMap<ConversationId, Seq>,
+        resumed: bool,
     ) -> Result<Synced, Unavailable> {
         let shared = &self.shared;
         // Live before memberships are read: whoever adds this user now either is seen by this read, or sees
@@ -122,7 +139,7 @@ impl Session {
                 .directory
                 .memberships(&self.user, after.as_ref(), CHUNK)
                 .await?;
-            self.stream_page(&page, &mut cursors, &waiting, &mut synced)
+            self.stream_page(&page, &mut cursors, resumed, &waiting, &mut synced)
                 .await?;
             match page.last() {
                 Some(last) if page.len() == CHUNK => after = Some(last.conversation.clone()),
@@ -146,13 +163,19 @@ impl Session {
         self: &Arc<Self>,
         page: &[MemberRecord],
         cursors: &mut BTreeMap<ConversationId, Seq>,
+        resumed: bool,
         waiting: &HashMap<ConversationId, Seq>,
         synced: &mut Synced,
     ) -> Result<(), Unavailable> {
         let shared = &self.shared;
         let ids: Vec<_> = page.iter().map(|member| member.conversation.clone()).collect();
         shared.delivery.open(shared, &ids).await?;
-        for Listed { summary, changed } in standing::list(&shared.ports, page).await? {
+        for Listed {
+            summary,
+            changed,
+            membership,
+        } in standing::list(&shared.ports, page).await?
+        {
             let id = summary.id.clone();
             let given = cursors.remove(&id);
             let cursor = match given {
@@ -163,7 +186,7 @@ impl Session {
                     continue;
                 }
                 // All that there was is streamed: the membership is new.
-                None if self.has_synced.load(Ordering::Acquire) && !self.ahead.lock().contains(&id) => {
+                None if resumed && !self.ahead.lock().contains(&id) => {
                     After::Chosen(changed.saturating_sub(1))
                 }
                 None if waiting.contains_key(&id) => After::Chosen(
@@ -175,8 +198,7 @@ impl Session {
             };
             // The directory may not know of a removal up to the head yet; entries after it tell of themselves.
             // A cursor past the head that was just read comes from a client that has heard more, or lies.
-            let newest = summary.last.as_ref().map_or(0, |head| head.membership);
-            let start = if newest > changed || cursor.seq() > summary.head {
+            let start = if membership > changed || cursor.seq() > summary.head {
                 self.stream_unlisted(&id, cursor).await?
             } else {
                 self.stream(summary, cursor.seq()).await?
@@ -223,15 +245,23 @@ impl Session {
     ) -> Result<Start, Unavailable> {
         let id = summary.id.clone();
         self.streams.lock().insert(id.clone(), summary.delivered);
+        let starting = Starting {
+            session: self,
+            id: &id,
+        };
         self.shared.delivery.detach(&id, self);
+        self.shared.delivery.expect(&id, self);
+        // Whoever closes first sees the other, here as in `catch_up`.
+        if self.closed.load(Ordering::Acquire) {
+            return Ok(Start::Ended);
+        }
         self.outbox.push(SharedFrame::conversation(ConversationState {
             cursor,
             conversation: summary,
         }));
         let start = self.catch_up(&id, cursor).await;
-        if !matches!(start, Ok(Start::Live)) {
-            self.forget_stream(&id);
-            self.shared.delivery.detach(&id, self);
+        if matches!(start, Ok(Start::Live)) {
+            std::mem::forget(starting);
         }
         start
     }
@@ -254,7 +284,10 @@ impl Session {
                     return Ok(Start::Live);
                 }
                 Attach::Ended(left) if self.is_member_again(id, left).await? => position = left,
-                Attach::Ended(_) => return Ok(Start::Ended),
+                Attach::Ended(left) => {
+                    self.end_stream(id, left);
+                    return Ok(Start::Ended);
+                }
                 Attach::Closed => shared.delivery.open(shared, std::slice::from_ref(id)).await?,
                 Attach::Ahead(_) => {
                     // The hub lags behind what the client has had from another node.
@@ -290,6 +323,7 @@ impl Session {
             let end = ends(&entry, self);
             self.outbox.push(SharedFrame::entry(entry));
             if end && !self.is_member_again(id, reached).await? {
+                self.end_stream(id, reached);
                 return Ok(None);
             }
         }
@@ -358,7 +392,9 @@ impl Session {
         // A hub that lags behind the log may stream it still.
         self.forget_stream(id);
         self.shared.delivery.detach(id, self);
-        let mut position = cursor;
+        // What a stream has sent while this was asked for.
+        let sent = self.ended.lock().remove(id).unwrap_or(0);
+        let mut position = cursor.max(sent);
         while position < left {
             let page = self.shared.ports.log.read(id, position, left, PAGE).await?;
             let Some(last) = page.last() else { break };

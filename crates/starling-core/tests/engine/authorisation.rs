@@ -31,8 +31,29 @@ const MODERATORS: [Expected; 6] = [OUT, OUT, NO, NO, OK, OK];
 const ADMINS: [Expected; 6] = [OUT, OUT, NO, NO, NO, OK];
 const NOBODY: [Expected; 6] = [OUT, OUT, NO, NO, NO, NO];
 
-/// Commands that name no conversation are everyone's; `auth` and `sync` belong to connections.
-const OF_NO_CONVERSATION: [&str; 7] = ["auth", "sync", "create", "list", "presence", "presences", "ping"];
+/// Commands that name no conversation are everyone's; `auth` and `sync` belong to connections. Those about people are
+/// about the user himself: `persons.rs` has their table.
+const OF_NO_CONVERSATION: [&str; 19] = [
+    "auth",
+    "sync",
+    "create",
+    "my_stats",
+    "list",
+    "presence",
+    "presences",
+    "ping",
+    "me",
+    "user",
+    "contacts",
+    "add_contact",
+    "remove_contact",
+    "blocked",
+    "block",
+    "unblock",
+    "sessions",
+    "end_session",
+    "sign_out",
+];
 
 /// One conversation with someone of each kind in it.
 struct Scene {
@@ -375,15 +396,15 @@ async fn done(node: &Engine, who: &str, command: Command) -> Reply {
 async fn stage(node: &Engine, kind: Kind, open: bool, actor: &str) -> Scene {
     let members = ["banned", "muted", "member", "moderator", "admin"];
     let create = Create {
-        kind,
-        members: members
-            .into_iter()
-            .chain(["other member", "other moderator"])
-            .map(user)
-            .collect(),
-        name: None,
         open: Some(open),
-        client_id: None,
+        ..Create::of(
+            kind,
+            members
+                .into_iter()
+                .chain(["other member", "other moderator"])
+                .map(user)
+                .collect(),
+        )
     };
     let Reply::Conversation(summary) = done(node, "founder", Command::Create(create)).await else {
         panic!("not a conversation");
@@ -490,13 +511,7 @@ async fn every_command_has_its_line() {
 async fn a_direct_conversation_is_governed_by_nobody() {
     let cluster = Cluster::start(1).await;
     let node = &cluster.nodes[0];
-    let create = Create {
-        kind: Kind::Direct,
-        members: vec![user("other member")],
-        name: None,
-        open: None,
-        client_id: None,
-    };
+    let create = Create::of(Kind::Direct, vec![user("other member")]);
     let Reply::Conversation(summary) = done(node, "member", Command::Create(create)).await else {
         panic!("not a conversation");
     };

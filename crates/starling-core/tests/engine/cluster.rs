@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use starling_core::memory::{self, Latency, MemoryCoordination, MemoryStore, NodePorts};
-use starling_core::{Drained, Engine, Outbox, Session, Settings};
+use starling_core::memory::{self, Latency, MemoryCoordination, MemorySink, MemoryStore, NodePorts};
+use starling_core::{Drained, Engine, Identity, Outbox, Session, Settings};
 use starling_protocol::{
     ClientId, CloseCode, Command, ConversationId, Create, Entry, Error, Event, Kind, Reply, Send, Sent, Seq,
     ServerFrame, Sync, Synced, UserId,
@@ -34,6 +34,30 @@ impl Cluster {
     }
 
     pub(crate) async fn start_with(count: usize, settings: Settings) -> Self {
+        let mut cluster = Self::empty();
+        for _ in 0..count {
+            let ports = memory::node(&cluster.store, &cluster.coordination);
+            cluster.start_node(ports, &settings).await;
+        }
+        cluster
+    }
+
+    /// Nodes that tell a system outside of what is stored.
+    pub(crate) async fn start_telling(count: usize, settings: Settings, sink: &MemorySink) -> Self {
+        let mut cluster = Self::empty();
+        for _ in 0..count {
+            cluster.start_node_that_tells(&settings, sink).await;
+        }
+        cluster
+    }
+
+    pub(crate) async fn start_node_that_tells(&mut self, settings: &Settings, sink: &MemorySink) {
+        let ports = memory::node_that_tells(&self.store, &self.coordination, sink);
+        self.start_node(ports, settings).await;
+    }
+
+    /// A cluster without nodes.
+    pub(crate) fn empty() -> Self {
         let store = MemoryStore::new();
         let coordination = MemoryCoordination::new();
         store.set_latency(Latency::Jitter {
@@ -46,25 +70,22 @@ impl Cluster {
             max: ms(2),
             seed: 11,
         });
-        let mut cluster = Self {
+        Self {
             store,
             coordination,
             ports: Vec::new(),
             nodes: Vec::new(),
-        };
-        for number in 0..count {
-            let node_id = format!("node{}", number + 1);
-            let ports = memory::node(&cluster.store, &cluster.coordination);
-            let settings = Settings {
-                node_id,
-                ..settings.clone()
-            };
-            cluster
-                .nodes
-                .push(Engine::start(ports.ports.clone(), settings).await.unwrap());
-            cluster.ports.push(ports);
         }
-        cluster
+    }
+
+    async fn start_node(&mut self, ports: NodePorts, settings: &Settings) {
+        let settings = Settings {
+            node_id: format!("node{}", self.nodes.len() + 1),
+            ..settings.clone()
+        };
+        let engine = Engine::start(ports.ports.clone(), settings).await.unwrap();
+        self.nodes.push(engine);
+        self.ports.push(ports);
     }
 
     /// Opens a session on a node and starts its streams.
@@ -80,13 +101,7 @@ impl Cluster {
 
     /// A group of these users, the first its creator.
     pub(crate) async fn group(&self, users: &[&str]) -> ConversationId {
-        let create = Create {
-            kind: Kind::Group,
-            members: users[1..].iter().map(|name| user(name)).collect(),
-            name: None,
-            open: None,
-            client_id: None,
-        };
+        let create = Create::of(Kind::Group, users[1..].iter().map(|name| user(name)).collect());
         match self.nodes[0]
             .execute(&user(users[0]), Command::Create(create))
             .await
@@ -139,8 +154,16 @@ impl Client {
         name: &str,
         outbox_bytes: usize,
     ) -> Result<Self, Error> {
+        Self::open_as(node, Identity::of(user(name)), outbox_bytes).await
+    }
+
+    pub(crate) async fn open_as(
+        node: &Arc<Engine>,
+        identity: Identity,
+        outbox_bytes: usize,
+    ) -> Result<Self, Error> {
         let outbox = Outbox::new(outbox_bytes);
-        let session = node.open_session(user(name), None, outbox.clone()).await?;
+        let session = node.open_session(identity, outbox.clone()).await?;
         let frames = Arc::new(Mutex::new(Vec::new()));
         let (reader, read) = (outbox.clone(), frames.clone());
         let ended = session.clone();

@@ -6,8 +6,8 @@ use std::time::Duration;
 use starling_core::ports::Directory;
 use starling_protocol::{
     AddMembers, AskStats, Body, ClientId, Command, ConversationId, Conversations, Create, Delivered,
-    Dissolve, EditMessage, ErrorCode, Event, Hide, History, Join, Kind, Leave, List, ListReceipts, Reply,
-    Send, ServerFrame,
+    Dissolve, EditMessage, ErrorCode, Event, Hidden, Hide, History, Join, Kind, Leave, List, ListReceipts,
+    Reply, Send, ServerFrame,
 };
 use tokio::time::sleep;
 
@@ -110,6 +110,43 @@ async fn what_is_hidden_is_off_the_list_until_something_new_is_said() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn all_connections_of_a_user_hear_what_he_hides_and_nobody_else_does() {
+    let cluster = Cluster::start(2).await;
+    let id = cluster.group(&["ann", "bob"]).await;
+    let ann = cluster.connect(1, "ann").await;
+    let devices = [
+        cluster.connect(0, "bob").await,
+        cluster.connect(0, "bob").await,
+        cluster.connect(1, "bob").await,
+    ];
+    let unsynced = cluster.open(1, "bob").await.unwrap();
+    ann.send(&id, "1").await.unwrap();
+    let told = |client: &Client| {
+        let frames = client.frames.lock();
+        let told = frames.iter().filter_map(|frame| match frame {
+            ServerFrame::Event(Event::Hidden(hidden)) => Some(hidden.clone()),
+            _ => None,
+        });
+        told.collect::<Vec<_>>()
+    };
+    let expected = [Hidden {
+        conversation: id.clone(),
+        messages: 1,
+    }];
+    devices[0].call(hide(&id)).await.unwrap();
+    for device in &devices {
+        eventually("he is told", || (told(device) == expected).then_some(())).await;
+    }
+    // A request without a connection tells them, too.
+    cluster.nodes[0].execute(&user("bob"), hide(&id)).await.unwrap();
+    for device in &devices {
+        eventually("he is told again", || (told(device).len() == 2).then_some(())).await;
+    }
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!((told(&ann).len(), told(&unsynced).len()), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_page_of_nothing_but_hidden_ones_leads_on() {
     let cluster = Cluster::start(1).await;
     let ann = cluster.connect(0, "ann").await;
@@ -134,13 +171,7 @@ async fn a_page_of_nothing_but_hidden_ones_leads_on() {
 async fn a_conversation_that_an_admin_deletes_is_gone_for_all() {
     let cluster = Cluster::start(2).await;
     let id = cluster.group(&["ann", "bob", "eve"]).await;
-    let direct = Create {
-        kind: Kind::Direct,
-        members: vec![user("bob")],
-        name: None,
-        open: None,
-        client_id: None,
-    };
+    let direct = Create::of(Kind::Direct, vec![user("bob")]);
     let (ann, bob) = (cluster.connect(0, "ann").await, cluster.connect(1, "bob").await);
     let Reply::Conversation(direct) = ann.call(Command::Create(direct)).await.unwrap() else {
         panic!("no conversation")

@@ -1,5 +1,6 @@
 //! Delivery when pub/sub fails: at most once becomes all, in order (I4, I7).
 
+use starling_core::Identity;
 use starling_protocol::CloseCode;
 
 use crate::cluster::{Cluster, message, ms};
@@ -40,7 +41,7 @@ async fn a_slow_reader_is_let_go_and_does_not_hold_up_others() {
     let ann = cluster.connect(0, "ann").await;
     let outbox = starling_core::Outbox::new(20_000);
     let slow = cluster.nodes[0]
-        .open_session(crate::cluster::user("bob"), None, outbox.clone())
+        .open_session(Identity::of(crate::cluster::user("bob")), outbox.clone())
         .await
         .unwrap();
     slow.handle(

@@ -3,11 +3,11 @@
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use starling_protocol::{
-    Command, ConversationId, DeleteMessage, EditMessage, Entry, Error, ErrorCode, History, HistoryPage,
-    MessagesWanted, React, RemoveMember, Reply, Seq,
+    AskStats, Command, ConversationId, DeleteMessage, EditMessage, Entry, Error, ErrorCode, History,
+    HistoryPage, Kind, MessagesWanted, React, RemoveMember, Reply, Seq,
 };
 
-use crate::cluster::{Client, Cluster, ms, user};
+use crate::cluster::{Client, Cluster, message, ms, user};
 
 async fn page(client: &Client, history: History) -> Result<HistoryPage, Error> {
     match client.call(Command::History(history)).await? {
@@ -354,4 +354,39 @@ async fn a_page_from_what_is_kept_is_the_page_of_the_log() {
         cluster.coordination.set_reachable(true);
     }
     assert!(hits > 50, "only {hits} pages came from what was kept");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_open_conversation_may_be_read_from_outside() {
+    let cluster = Cluster::start(1).await;
+    let (ann, engine) = (cluster.connect(0, "ann").await, &cluster.nodes[0]);
+    let id = ConversationId::new("plaza").unwrap();
+    let wanted = MessagesWanted::default();
+    let unknown = engine.open_messages(&id, &wanted).await.unwrap_err();
+    assert_eq!(unknown.code, ErrorCode::UnknownConversation);
+    engine
+        .open_room(&user("ann"), id.clone(), Kind::Channel)
+        .await
+        .unwrap();
+    for key in ["1", "2", "3"] {
+        ann.call(message(&id, key)).await.unwrap();
+    }
+    let page = engine.open_messages(&id, &wanted).await.unwrap();
+    assert_eq!((page.messages.len(), page.as_of), (3, 3));
+    let ask = || AskStats {
+        conversation: id.clone(),
+        days: None,
+    };
+    let stats = engine.open_stats(ask()).await.unwrap();
+    assert_eq!((stats.messages, stats.senders, stats.members), (3, 1, 1));
+    // Those that only members may join say nothing.
+    let group = cluster.group(&["ann", "bob"]).await;
+    let closed = engine.open_messages(&group, &wanted).await.unwrap_err();
+    assert_eq!(closed.code, ErrorCode::Forbidden);
+    let closed = AskStats {
+        conversation: group,
+        days: None,
+    };
+    let closed = engine.open_stats(closed).await.unwrap_err();
+    assert_eq!(closed.code, ErrorCode::Forbidden);
 }

@@ -1,9 +1,10 @@
 //! Limits hold cluster-wide, with the documented defaults.
 
 use starling_core::Settings;
+use starling_core::memory::Latency;
 use starling_protocol::{CloseCode, ErrorCode};
 
-use crate::cluster::{Cluster, eventually, message, ms};
+use crate::cluster::{Cluster, eventually, message, ms, user};
 
 #[tokio::test(start_paused = true)]
 async fn a_user_sends_a_burst_of_100_and_then_20_a_second_on_whichever_nodes() {
@@ -110,4 +111,38 @@ async fn a_connection_that_ended_while_coordination_was_away_does_not_count_for_
     })
     .await;
     assert!(cluster.open(1, "ann").await.is_ok());
+}
+
+/// A worker that never lets go would keep the process from ending.
+#[test]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "a worker that is at work, which the runtime has to wait for"
+)]
+fn a_runtime_that_ends_in_the_middle_of_a_send_does_end() {
+    let (ended, has_ended) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let cluster = Cluster::start(1).await;
+            let id = cluster.group(&["ann"]).await;
+            // So that a sender waits for nothing but his conversation's turn.
+            cluster.store.set_latency(Latency::None);
+            cluster.coordination.set_latency(Latency::None);
+            let node = cluster.nodes[0].clone();
+            tokio::spawn(async move {
+                std::thread::sleep(ms(500));
+                let _ = node.execute(&user("ann"), message(&id, "late")).await;
+            });
+            tokio::time::sleep(ms(100)).await;
+        });
+        drop(runtime);
+        let _ = ended.send(());
+    });
+    let ended = has_ended.recv_timeout(std::time::Duration::from_secs(20));
+    assert!(ended.is_ok(), "the runtime does not end");
 }

@@ -12,7 +12,7 @@ use starling_protocol::{
 
 use crate::cluster::{Client, Cluster, eventually, message, ms, user};
 
-fn edit(id: &ConversationId, seq: Seq, text: &str) -> Command {
+pub(crate) fn edit(id: &ConversationId, seq: Seq, text: &str) -> Command {
     Command::Edit(EditMessage {
         conversation: id.clone(),
         seq,
@@ -22,7 +22,7 @@ fn edit(id: &ConversationId, seq: Seq, text: &str) -> Command {
     })
 }
 
-fn delete(id: &ConversationId, seq: Seq) -> Command {
+pub(crate) fn delete(id: &ConversationId, seq: Seq) -> Command {
     Command::Delete(DeleteMessage {
         conversation: id.clone(),
         seq,
@@ -31,7 +31,7 @@ fn delete(id: &ConversationId, seq: Seq) -> Command {
     })
 }
 
-fn react(id: &ConversationId, seq: Seq, emoji: &str, removed: bool) -> Command {
+pub(crate) fn react(id: &ConversationId, seq: Seq, emoji: &str, removed: bool) -> Command {
     Command::React(React {
         conversation: id.clone(),
         seq,
@@ -339,13 +339,7 @@ async fn whom_the_other_blocks_alters_nothing_there() {
     let cluster = Cluster::start(2).await;
     let ann = cluster.connect(0, "ann").await;
     let bob = cluster.connect(1, "bob").await;
-    let create = Create {
-        kind: Kind::Direct,
-        members: vec![user("bob")],
-        name: None,
-        open: None,
-        client_id: None,
-    };
+    let create = Create::of(Kind::Direct, vec![user("bob")]);
     let Reply::Conversation(direct) = ann.call(Command::Create(create)).await.unwrap() else {
         panic!("no conversation")
     };
@@ -504,7 +498,7 @@ async fn the_last_entry_of_a_list_says_nothing_that_was_deleted() {
     };
     assert!(
         format!("{before:?}").contains("secret"),
-        "the edit is the last entry"
+        "what the message says now"
     );
     done(&bob, delete(&group, 2)).await;
     let later = cluster.connect(0, "eve").await;

@@ -334,11 +334,9 @@ async fn each_kind_is_open_or_not_and_can_be_made_the_other() {
     ] {
         let create = |open| {
             Command::Create(Create {
-                kind,
-                members: vec![],
                 name: Some("name".into()),
                 open,
-                client_id: None,
+                ..Create::of(kind, vec![])
             })
         };
         let Reply::Conversation(made) = ann.call(create(None)).await.unwrap() else {
@@ -404,7 +402,7 @@ async fn an_invite_lets_in_as_many_as_it_says_each_once_under_retries() {
     let ann = cluster.connect(0, "ann").await;
     let made = invited(&ann, invite(&group, Some(3), "i")).await;
     let token = made.token.clone().unwrap();
-    // Only the first answer has the token, and nothing else has it.
+    // Without a secret that the nodes share only the first answer has the token, and nothing else has it.
     let again = Invite {
         retry: true,
         ..invite(&group, Some(3), "i")
@@ -463,6 +461,39 @@ async fn an_invite_lets_in_as_many_as_it_says_each_once_under_retries() {
         tokio::time::sleep(ms(20)).await;
     }
     assert_eq!(ann.call(listed).await, Ok(none));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_is_told_the_same_token_and_nobody_else_is() {
+    let cluster = crate::people::cluster().await;
+    let group = cluster.group(&["ann", "bob"]).await;
+    let (ann, bob) = (cluster.connect(0, "ann").await, cluster.connect(1, "bob").await);
+    ann.call(set_role(&group, "bob", Role::Moderator)).await.unwrap();
+    let made = invited(&ann, invite(&group, None, "k")).await;
+    let head = cluster.store.head_seq(&group);
+    // At another node, by another connection.
+    let elsewhere = cluster.connect(1, "ann").await;
+    let retry = Invite {
+        retry: true,
+        ..invite(&group, None, "k")
+    };
+    let again = invited(&elsewhere, retry).await;
+    assert_eq!(again, made);
+    assert_eq!(cluster.store.head_seq(&group), head, "one invite");
+
+    let others = [
+        invited(&ann, invite(&group, None, "l")).await,
+        invited(&bob, invite(&group, None, "k")).await,
+    ];
+    let token = made.token.unwrap();
+    for other in others {
+        assert_ne!(other.token.unwrap(), token);
+        assert_ne!(other.invite, made.invite);
+    }
+    let (_, secret) = token.rsplit_once('.').unwrap();
+    assert!(!format!("{:?}", cluster.log(&group)).contains(secret));
+    let eve = cluster.connect(1, "eve").await;
+    eve.call(accept(&token)).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

@@ -74,13 +74,7 @@ async fn the_same_client_id_on_two_nodes_is_one_entry() {
 async fn a_direct_conversation_exists_once() {
     let cluster = Cluster::start(3).await;
     let open = async |node: usize, me: &str, other: &str| {
-        let create = Create {
-            kind: Kind::Direct,
-            members: vec![user(other)],
-            name: None,
-            open: None,
-            client_id: None,
-        };
+        let create = Create::of(Kind::Direct, vec![user(other)]);
         match cluster.nodes[node]
             .execute(&user(me), Command::Create(create))
             .await

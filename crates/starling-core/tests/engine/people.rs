@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use starling_core::people::{PeopleSettings, Secret};
 use starling_core::ports::SignInId;
-use starling_core::{Engine, Outbox, Settings};
+use starling_core::{Engine, Identity, Outbox, Session, Settings};
 use starling_protocol::{
     AddContact, CloseCode, CodeRequest, Command, ConversationId, Create, Error, ErrorCode, Kind, Refresh,
     Reply, SignIn, SignOut, Tokens, UserId,
@@ -15,9 +15,9 @@ use starling_protocol::{
 use crate::cluster::{Cluster, all, eventually, message, settings, user};
 
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-const PHONE: &str = "+4915123456789";
+pub(crate) const PHONE: &str = "+4915123456789";
 
-async fn cluster() -> Cluster {
+pub(crate) async fn cluster() -> Cluster {
     let people = PeopleSettings {
         secret: Some(Secret::new("a secret that all nodes share")),
         ..PeopleSettings::default()
@@ -39,7 +39,7 @@ fn shows(phone: &str, code: &str) -> SignIn {
 }
 
 /// Gets a code at one node, and signs in with it at another.
-async fn sign_in(cluster: &Cluster, phone: &str) -> Tokens {
+pub(crate) async fn sign_in(cluster: &Cluster, phone: &str) -> Tokens {
     cluster.nodes[0]
         .people()
         .send_code(&asks(phone), HERE)
@@ -236,23 +236,22 @@ async fn a_made_up_refresh_token_ends_nobodys_session() {
 /// A connection that came by a session.
 struct Connection {
     outbox: Arc<Outbox>,
-    _session: Arc<starling_core::Session>,
-    _watch: starling_core::people::Watch,
+    _session: Arc<Session>,
+}
+
+pub(crate) fn identity(tokens: &Tokens) -> Identity {
+    Identity {
+        sign_in: Some(SignInId::from_wire(&tokens.session)),
+        ..Identity::of(tokens.user.clone())
+    }
 }
 
 async fn connect(node: &Arc<Engine>, tokens: &Tokens) -> Connection {
     let outbox = Outbox::new(1 << 20);
-    let session = node
-        .open_session(tokens.user.clone(), None, outbox.clone())
-        .await
-        .unwrap();
-    let watch = node
-        .people()
-        .watch(&SignInId::from_wire(&tokens.session), &outbox);
+    let session = node.open_session(identity(tokens), outbox.clone()).await.unwrap();
     Connection {
         outbox,
         _session: session,
-        _watch: watch,
     }
 }
 
@@ -356,13 +355,7 @@ async fn contacts(cluster: &Cluster, whose: &UserId) -> Vec<String> {
 }
 
 async fn direct(cluster: &Cluster, from: &str, to: &str) -> Result<ConversationId, Error> {
-    let create = Create {
-        kind: Kind::Direct,
-        members: vec![user(to)],
-        name: None,
-        open: None,
-        client_id: None,
-    };
+    let create = Create::of(Kind::Direct, vec![user(to)]);
     match cluster.nodes[0]
         .execute(&user(from), Command::Create(create))
         .await?

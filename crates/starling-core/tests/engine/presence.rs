@@ -1,8 +1,9 @@
 //! Presence: devices, nodes that die, a Redis that forgets; and who may see it (P1).
 
+use starling_core::memory::Latency;
 use starling_protocol::{
     AskPresences, Availability, Command, ErrorCode, Event, Presence, PresenceState, Reply, ServerFrame,
-    SetPresence,
+    SetPresence, Sync,
 };
 
 use crate::cluster::{Client, Cluster, eventually, ms, user};
@@ -78,6 +79,34 @@ async fn a_user_is_there_until_the_last_device_is_gone_and_away_if_all_say_so() 
     assert_eq!(found.state, Offline);
     assert!(found.last_seen.is_some());
     assert_eq!(found.last_seen, presences(&bob, "ann").last().unwrap().last_seen);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_was_told_of_a_conversation_is_told_of_its_people_while_its_log_is_read() {
+    let cluster = Cluster::start(2).await;
+    let id = cluster.group(&["ann", "bob"]).await;
+    let ann = cluster.connect(0, "ann").await;
+    let bob = cluster.open(1, "bob").await.unwrap();
+    cluster.ports[1].store.set_latency(Latency::Fixed(ms(5_000)));
+    let cursors = [(id.clone(), 0)].into();
+    bob.command(Command::Sync(Sync { cursors })).await;
+    eventually("bob is told of the conversation", || bob.cursor(&id)).await;
+    ann.call(set(Some(Availability::Away), None)).await.unwrap();
+    is_told(&bob, "ann", &[Away]).await;
+    assert!(bob.seqs(&id).is_empty(), "its log is read still");
+    bob.has(&id, 1, 1).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_hears_of_others_before_it_has_told_of_its_first_user() {
+    let cluster = Cluster::start(2).await;
+    cluster.group(&["ann", "bob"]).await;
+    let bob = cluster.connect(0, "bob").await;
+    cluster.ports[0]
+        .coordination
+        .set_latency(Latency::Fixed(ms(3_000)));
+    let _ann = cluster.connect(1, "ann").await;
+    is_told(&bob, "ann", &[Online]).await;
 }
 
 #[tokio::test(start_paused = true)]

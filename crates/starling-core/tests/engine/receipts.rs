@@ -2,7 +2,7 @@
 
 use starling_protocol::{
     AddMembers, AskStatus, Command, ConversationId, Delivered, DeliveryStatus, EntryStatus, ErrorCode, Event,
-    List, ListReceipts, Read, Receipt, ReceiptsChange, RemoveMember, Reply, Seq, ServerFrame,
+    List, ListReceipts, Read, Receipt, ReceiptsChange, RemoveMember, Reply, Role, Seq, ServerFrame,
 };
 
 use crate::cluster::{Client, Cluster, eventually, message, ms, user};
@@ -230,12 +230,16 @@ async fn nobody_but_members_hears_of_marks() {
     let Reply::Receipts(page) = bob.call(Command::Receipts(list)).await.unwrap() else {
         panic!("no receipts")
     };
-    let marks = |name: &str| Receipt {
+    let member = |name: &str, role| Receipt {
         user: user(name),
         delivered: seq,
         read: seq,
+        role: Some(role),
     };
-    assert_eq!(page.members, [marks("ann"), marks("bob")]);
+    assert_eq!(
+        page.members,
+        [member("ann", Role::Admin), member("bob", Role::Member)]
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use starling_protocol::{Command, Delivered, ErrorCode, List, Reply};
+use starling_core::{Drained, Identity, Outbox};
+use starling_protocol::{Command, Delivered, ErrorCode, Event, List, Reply, ServerFrame, Sync};
 
 use crate::cluster::{Client, Cluster, eventually, user};
 
@@ -143,4 +144,46 @@ async fn a_client_that_is_far_behind_is_not_let_go_for_what_it_resumes_with() {
     bob.sync(BTreeMap::from([(group.clone(), 1)])).await.unwrap();
     bob.has(&group, 2, 201).await;
     assert_eq!(bob.closed(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sync_that_is_replaced_leaves_no_stream_half_started() {
+    let cluster = Cluster::start(1).await;
+    let group = cluster.group(&["ann", "bob"]).await;
+    let ann = cluster.connect(0, "ann").await;
+    for index in 0..500 {
+        ann.command(crate::cluster::message(&group, &format!("{index}")))
+            .await;
+    }
+    ann.has(&group, 2, 501).await;
+    let outbox = Outbox::new(40_000);
+    let bob = Identity::of(user("bob"));
+    let session = cluster.nodes[0].open_session(bob, outbox.clone()).await.unwrap();
+    // It waits for its reader in the middle of the log.
+    let cursors = BTreeMap::from([(group.clone(), 0)]);
+    session.handle(1, Command::Sync(Sync { cursors })).await;
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    session.handle(2, Command::Sync(Sync::default())).await;
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    let mut last = 0;
+    ann.send(&group, "late").await.unwrap();
+    let heard = async {
+        while last < 502 {
+            let Drained::Frames(frames) = outbox.drain().await else {
+                panic!("closed");
+            };
+            for frame in frames {
+                match frame.frame() {
+                    ServerFrame::Event(Event::Conversation(state)) => last = state.cursor,
+                    ServerFrame::Event(Event::Entry(entry)) => {
+                        assert_eq!(entry.seq, last + 1);
+                        last = entry.seq;
+                    }
+                    _ => {}
+                }
+            }
+        }
+    };
+    let heard = tokio::time::timeout(std::time::Duration::from_secs(10), heard).await;
+    assert!(heard.is_ok(), "the stream flows");
 }

@@ -1,6 +1,8 @@
 //! Typing: across nodes, never to the typist, never for ever (P2).
 
-use starling_protocol::{Command, ConversationId, ErrorCode, Event, RemoveMember, ServerFrame, Typing};
+use starling_protocol::{
+    Command, ConversationId, ErrorCode, Event, Moderate, Mute, RemoveMember, ServerFrame, Typing,
+};
 
 use crate::cluster::{Client, Cluster, eventually, ms, user};
 
@@ -131,4 +133,45 @@ async fn who_begins_too_often_is_not_heard() {
         Some(&("ann".to_owned(), false)),
         "none is left typing"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_hears_of_a_muted_member() {
+    let cluster = Cluster::start(2).await;
+    let group = cluster.group(&["bob", "ann"]).await;
+    let (ann, bob) = (cluster.connect(0, "ann").await, cluster.connect(1, "bob").await);
+    ann.call(typing(&group, true)).await.unwrap();
+    is_told(&bob, &[("ann", true)]).await;
+    let mute = |until| {
+        Command::Mute(Mute {
+            conversation: group.clone(),
+            user: user("ann"),
+            until,
+            client_id: None,
+            retry: false,
+        })
+    };
+    bob.call(mute(None)).await.unwrap();
+    is_told(&bob, &[("ann", true), ("ann", false)]).await;
+    for _ in 0..3 {
+        ann.call(typing(&group, true)).await.unwrap();
+        ann.call(typing(&group, false)).await.unwrap();
+    }
+    // Also where he is not connected.
+    cluster.nodes[1]
+        .execute(&user("ann"), typing(&group, true))
+        .await
+        .unwrap();
+    tokio::time::sleep(ms(10_000)).await;
+    assert_eq!(told(&bob).len(), 2);
+
+    let unmute = Moderate {
+        conversation: group.clone(),
+        user: user("ann"),
+        client_id: None,
+        retry: false,
+    };
+    bob.call(Command::Unmute(unmute)).await.unwrap();
+    ann.call(typing(&group, true)).await.unwrap();
+    is_told(&bob, &[("ann", true), ("ann", false), ("ann", true)]).await;
 }

@@ -3,12 +3,14 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use starling_check::ClientRecorder;
 use starling_check::history::Call;
 use starling_protocol::{
-    AddMembers, ClientFrame, ClientId, Command, ConversationId, Create, DeleteMessage, Delivered,
-    EditMessage, Entry, Error, ErrorCode, Join, Kind, Leave, React, RemoveMember, Reply, Send, Seq, UserId,
+    Accept, AddMembers, ClientFrame, ClientId, Command, ConversationId, Create, DeleteMessage, Delivered,
+    EditMessage, Entry, Error, ErrorCode, Invite, InviteId, Invited, Join, Kind, Leave, Moderate, Mute,
+    React, Read, RemoveMember, Reply, Revoke, Role, Send, Seq, SetRole, Update, UserId,
 };
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -31,8 +33,26 @@ pub(crate) enum Ask {
     Leave(ConversationId),
     Add(ConversationId, UserId),
     Remove(ConversationId, UserId),
-    /// Mark all that the client has.
+    /// Mark all that the client has as delivered.
     Mark(ConversationId),
+    /// Mark all that the client has as read.
+    Read(ConversationId),
+    Role(ConversationId, UserId, Role),
+    Ban(ConversationId, UserId),
+    Unban(ConversationId, UserId),
+    /// For so long, or until it is lifted.
+    Mute(ConversationId, UserId, Option<Duration>),
+    Unmute(ConversationId, UserId),
+    /// Give it another name, and say whether it is open.
+    Update(ConversationId, Option<bool>),
+    Invite {
+        conversation: ConversationId,
+        max_uses: Option<u32>,
+        made: oneshot::Sender<Invited>,
+    },
+    /// Join by an invite's token.
+    Accept(String),
+    Revoke(ConversationId, InviteId),
     Make {
         members: Vec<UserId>,
         kind: Kind,
@@ -50,6 +70,8 @@ pub(crate) struct Asking {
     /// Oldest first.
     unanswered: VecDeque<Unanswered>,
     lamports: HashMap<ConversationId, u64>,
+    /// When the latest entry that was heard was made.
+    clock: i64,
     /// The last messages that the client has, and whether they are its user's own.
     heard: HashMap<ConversationId, VecDeque<(Seq, bool)>>,
 }
@@ -61,10 +83,16 @@ const EMOJI: [&str; 3] = ["👍", "🎉", "👀"];
 struct Unanswered {
     op: u64,
     command: Command,
-    made: Option<oneshot::Sender<ConversationId>>,
+    made: Option<Made>,
     /// Of its last transmission, and when that was.
     frame: u64,
     since: Instant,
+}
+
+/// Who waits for what was made.
+enum Made {
+    Conversation(oneshot::Sender<ConversationId>),
+    Invite(oneshot::Sender<Invited>),
 }
 
 impl Asking {
@@ -76,6 +104,7 @@ impl Asking {
             next_key: 1,
             unanswered: VecDeque::new(),
             lamports: HashMap::new(),
+            clock: 0,
             heard: HashMap::new(),
         }
     }
@@ -154,19 +183,66 @@ impl Asking {
                 Some(seq) => Command::Delivered(Delivered { conversation, seq }),
                 None => return,
             },
+            Ask::Read(conversation) => match cursor(&conversation) {
+                Some(seq) => Command::Read(Read { conversation, seq }),
+                None => return,
+            },
+            Ask::Role(conversation, user, role) => Command::Role(SetRole {
+                conversation,
+                user,
+                role,
+                client_id: Some(self.key()),
+                retry: false,
+            }),
+            Ask::Ban(conversation, user) => Command::Ban(self.moderate(conversation, user)),
+            Ask::Unban(conversation, user) => Command::Unban(self.moderate(conversation, user)),
+            Ask::Mute(conversation, user, lasts) => Command::Mute(Mute {
+                conversation,
+                user,
+                until: lasts.map(|lasts| self.clock + lasts.as_millis() as i64),
+                client_id: Some(self.key()),
+                retry: false,
+            }),
+            Ask::Unmute(conversation, user) => Command::Unmute(self.moderate(conversation, user)),
+            Ask::Update(conversation, open) => {
+                let key = self.key();
+                Command::Update(Update {
+                    conversation,
+                    name: Some(format!("name of {key}")),
+                    description: None,
+                    avatar_url: None,
+                    open,
+                    client_id: Some(key),
+                    retry: false,
+                })
+            }
+            Ask::Invite {
+                conversation,
+                max_uses,
+                made: to,
+            } => {
+                made = Some(Made::Invite(to));
+                Command::Invite(Invite {
+                    conversation,
+                    expires_at: None,
+                    max_uses,
+                    client_id: Some(self.key()),
+                    retry: false,
+                })
+            }
+            Ask::Accept(token) => Command::Accept(Accept { token }),
+            Ask::Revoke(conversation, invite) => Command::Revoke(Revoke { conversation, invite }),
             Ask::Make {
                 members,
                 kind,
                 open,
                 made: to,
             } => {
-                made = Some(to);
+                made = Some(Made::Conversation(to));
                 Command::Create(Create {
-                    kind,
-                    members,
-                    name: None,
                     open: Some(open),
                     client_id: Some(self.key()),
+                    ..Create::of(kind, members)
                 })
             }
         };
@@ -184,6 +260,15 @@ impl Asking {
         let key = format!("{}.{}", self.name, self.next_key);
         self.next_key += 1;
         ClientId::new(key).unwrap()
+    }
+
+    fn moderate(&mut self, conversation: ConversationId, user: UserId) -> Moderate {
+        Moderate {
+            conversation,
+            user,
+            client_id: Some(self.key()),
+            retry: false,
+        }
     }
 
     fn say(&mut self, conversation: ConversationId) -> Command {
@@ -215,6 +300,7 @@ impl Asking {
     pub(crate) fn heard(&mut self, user: &UserId, entry: &Entry) {
         let lamport = self.lamports.entry(entry.conversation.clone()).or_default();
         *lamport = entry.lamport.max(*lamport);
+        self.clock = entry.at.max(self.clock);
         if entry.body.is_message() {
             let heard = self.heard.entry(entry.conversation.clone()).or_default();
             heard.push_front((entry.seq, entry.sender.as_ref() == Some(user)));
@@ -239,8 +325,14 @@ impl Asking {
             Ok(Reply::Sent(sent)) => self.recorder.ok(op, sent.client_id.as_ref().map(|_| sent.seq)),
             Ok(Reply::Conversation(summary)) => {
                 self.recorder.ok(op, None);
-                if let Some(made) = self.unanswered[index].made.take() {
+                if let Some(Made::Conversation(made)) = self.unanswered[index].made.take() {
                     let _ = made.send(summary.id.clone());
+                }
+            }
+            Ok(Reply::Invited(invited)) => {
+                self.recorder.ok(op, Some(invited.sent.seq));
+                if let Some(Made::Invite(made)) = self.unanswered[index].made.take() {
+                    let _ = made.send(invited.clone());
                 }
             }
             Ok(_) => self.recorder.ok(op, None),
@@ -273,6 +365,13 @@ fn call(command: &Command) -> Call {
         Command::Add(AddMembers { conversation, users }) => Call::Add { conversation, users },
         Command::Remove(RemoveMember { conversation, user }) => Call::Remove { conversation, user },
         Command::Delivered(Delivered { conversation, seq }) => Call::Delivered { conversation, seq },
+        Command::Read(Read { conversation, seq }) => Call::MarkRead { conversation, seq },
+        Command::Accept(Accept { token }) => {
+            let (conversation, _) = token.rsplit_once('.').unwrap();
+            let conversation = ConversationId::new(conversation).unwrap();
+            Call::Accept { conversation }
+        }
+        Command::Revoke(Revoke { conversation, invite }) => Call::Revoke { conversation, invite },
         Command::Create(Create { client_id, .. }) => Call::Create { client_id },
         other => unreachable!("no wish is a {}", other.name()),
     }

@@ -220,6 +220,7 @@ impl Client {
                 Event::Ready(_)
                 | Event::Receipts(_)
                 | Event::Typing(_)
+                | Event::Hidden(_)
                 | Event::Presence(_)
                 | Event::Error(_),
             ) => {}

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use starling_core::{Drained, Outbox, Session, SharedFrame};
+use starling_core::{Drained, Identity, Outbox, Session, SharedFrame};
 use starling_protocol::{ClientFrame, Ready, UserId};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -40,7 +40,7 @@ impl Connection {
         let (at, name, into) = (node.clone(), user.clone(), outbox.clone());
         // A node learns only later that a client has given up.
         tokio::spawn(async move {
-            let opened = engine.open_session(name, None, into).await;
+            let opened = engine.open_session(Identity::of(name), into).await;
             if let Some(Err(abandoned)) = opened.ok().map(|session| to.send(session)) {
                 close(at, abandoned).await;
             }

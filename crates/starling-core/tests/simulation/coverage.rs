@@ -9,7 +9,9 @@ use std::sync::{Arc, LazyLock};
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, SharedString, Unit};
 use parking_lot::Mutex;
 use starling_check::Report;
+use starling_check::history::What;
 use starling_check::store::StoreRecord;
+use starling_protocol::Body;
 
 use crate::plan::Fault;
 use crate::run::Outcome;
@@ -17,10 +19,21 @@ use crate::run::Outcome;
 /// What must have happened at least once in some hundreds of runs, besides a fault of each kind.
 const MUST: &[&str] = &[
     "alterations",
+    "bans",
+    "ends of bans",
+    "ends of invites",
+    "ends of mutes",
     "entries landed late",
     "entries rolled back",
     "inserts that collided",
+    "invites",
+    "joins by invite",
+    "marks told",
+    "mutes",
+    "profiles",
+    "read marks",
     "reconnects",
+    "roles",
     "sends refused",
     "sends stored",
     "starling_dead_nodes_removed_total",
@@ -66,6 +79,30 @@ impl Coverage {
             StoreRecord::Conversation(_) => false,
         });
         add("alterations", alterations.count() as u64);
+        for record in &outcome.store {
+            let StoreRecord::Entry(entry) = record else {
+                continue;
+            };
+            match entry.body {
+                Body::RoleChanged { .. } => add("roles", 1),
+                Body::Banned { .. } => add("bans", 1),
+                Body::Unbanned { .. } => add("ends of bans", 1),
+                Body::Muted { .. } => add("mutes", 1),
+                Body::Unmuted { .. } => add("ends of mutes", 1),
+                Body::Updated(_) => add("profiles", 1),
+                Body::Invited { .. } => add("invites", 1),
+                Body::Revoked { .. } => add("ends of invites", 1),
+                Body::Joined { invite: Some(_), .. } => add("joins by invite", 1),
+                _ => {}
+            }
+        }
+        for record in &outcome.history {
+            match record.what {
+                What::Receipts { .. } => add("marks told", 1),
+                What::Marked { read: true, .. } => add("read marks", 1),
+                _ => {}
+            }
+        }
         add("entries landed late", counts.late as u64);
         add("entries rolled back", counts.rolled_back as u64);
         add("inserts that collided", counts.duplicates as u64);

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use starling_check::history::Record;
-use starling_check::store::{StoreRecord, StoredConversation, StoredMember};
+use starling_check::store::{Governance, StoreRecord, StoredConversation, StoredMember};
 use starling_check::{Recorder, Report, check};
-use starling_core::memory::StoreCounts;
+use starling_core::memory::{MemoryStore, StoreCounts};
 use starling_core::seed_thread;
-use starling_protocol::{Entry, UserId};
+use starling_protocol::{ConversationId, Entry, Profile, UserId};
 use tokio::time::{Instant, sleep};
 
 use crate::client::View;
@@ -128,8 +128,27 @@ fn stored(cluster: &Cluster) -> Vec<StoreRecord> {
             head: None,
             applied: Some(record.applied),
             members: members.collect(),
+            governance: Some(governance(store, &id, record.profile())),
             id,
         }));
     }
     records
+}
+
+fn governance(store: &MemoryStore, id: &ConversationId, profile: Profile) -> Governance {
+    let mut governance = Governance {
+        profile,
+        ..Governance::default()
+    };
+    for sanction in store.sanction_records(id) {
+        if sanction.banned {
+            governance.banned.insert(sanction.user.clone());
+        }
+        if let Some(until) = sanction.muted_until {
+            governance.muted.insert(sanction.user, until);
+        }
+    }
+    let invites = store.invite_records(id).into_iter();
+    governance.invites = invites.map(|invite| (invite.id, invite.uses)).collect();
+    governance
 }

@@ -1,5 +1,5 @@
 //! What the clients are asked to do: a hot conversation, one whose members come and go, one between two, and a
-//! quiet one.
+//! quiet one; all but that between two are governed meanwhile.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 use starling_check::Recorder;
-use starling_protocol::{ConversationId, Kind, UserId};
+use starling_protocol::{ConversationId, Kind, Role, UserId};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 
@@ -23,6 +23,8 @@ pub(crate) const HOT: usize = 0;
 const OPEN: usize = 1;
 const DIRECT: usize = 2;
 pub(crate) const QUIET: usize = 3;
+/// Conversations that are governed, with the user who made each.
+const GOVERNED: [(usize, usize); 3] = [(HOT, 0), (OPEN, 1), (QUIET, 2)];
 
 /// Users, their devices, and conversations.
 pub(crate) struct World {
@@ -115,7 +117,7 @@ impl World {
     fn step(self: &Arc<Self>, rng: &mut StdRng) {
         let device = self.device(rng.random_range(0..60));
         let user = self.users.choose(rng).unwrap();
-        match rng.random_range(0..100) {
+        match rng.random_range(0..124) {
             0..46 => {
                 let conversation = self.somewhere(rng);
                 for _ in 0..rng.random_range(1..6) {
@@ -140,7 +142,9 @@ impl World {
             80..84 => self.add_or_remove(QUIET, 2, user, rng),
             84..90 => self.remove_a_speaker(user, rng),
             90..94 => device.ask(Ask::Mark(self.somewhere(rng))),
-            _ => self.make_another(rng),
+            94..100 => self.make_another(rng),
+            100..104 => device.ask(Ask::Read(self.somewhere(rng))),
+            _ => self.govern(device, user, rng),
         }
     }
 
@@ -205,6 +209,96 @@ impl World {
         }
     }
 
+    /// Changes what somebody may do, mostly at the wish of who may; a ban or a mute is over soon.
+    fn govern(self: &Arc<Self>, presumer: &Arc<Device>, user: &UserId, rng: &mut StdRng) {
+        let (number, maker) = *[GOVERNED[0], GOVERNED[0], GOVERNED[1], GOVERNED[2]]
+            .choose(rng)
+            .unwrap();
+        let (conversation, user) = (self.conversation(number), user.clone());
+        if user == self.users[maker] {
+            return;
+        }
+        let by = match rng.random_bool(0.8) {
+            true => self.devices[maker].clone(),
+            false => presumer.clone(),
+        };
+        let of_him = self.devices.iter().filter(|device| device.user == user);
+        let speak = |rng: &mut StdRng| {
+            for device in of_him {
+                for _ in 0..rng.random_range(0..4) {
+                    device.ask(Ask::Say(conversation.clone()));
+                }
+            }
+        };
+        let soon = rng.random_range(Duration::ZERO..Duration::from_millis(900));
+        match rng.random_range(0..14) {
+            0..3 => {
+                let role = *[Role::Member, Role::Member, Role::Moderator, Role::Admin]
+                    .choose(rng)
+                    .unwrap();
+                by.ask(Ask::Role(conversation, user, role));
+            }
+            3..6 => {
+                speak(rng);
+                let lasts = rng.random_bool(0.5).then(|| soon + Duration::from_millis(200));
+                by.ask(Ask::Mute(conversation.clone(), user.clone(), lasts));
+                if lasts.is_none() {
+                    later(soon, move || by.ask(Ask::Unmute(conversation, user)));
+                }
+            }
+            6..9 => {
+                speak(rng);
+                by.ask(Ask::Ban(conversation.clone(), user.clone()));
+                let admin = self.devices[maker].clone();
+                later(soon, move || {
+                    admin.ask(Ask::Unban(conversation.clone(), user.clone()));
+                    admin.ask(Ask::Add(conversation, user));
+                });
+            }
+            9..11 => {
+                // The open one closes now and then.
+                let open = (number == OPEN).then(|| rng.random_bool(0.6));
+                by.ask(Ask::Update(conversation, open));
+            }
+            _ => {
+                let max_uses = rng.random_bool(0.6).then(|| rng.random_range(1..3));
+                let guests: Vec<_> = (0..3)
+                    .map(|_| self.device(rng.random_range(0..60)).clone())
+                    .collect();
+                self.invite(by, conversation, max_uses, guests, soon);
+            }
+        }
+    }
+
+    /// Has an invite made, some join by it, and it is revoked; whoever is last is late for it.
+    fn invite(
+        self: &Arc<Self>,
+        by: Arc<Device>,
+        conversation: ConversationId,
+        max_uses: Option<u32>,
+        guests: Vec<Arc<Device>>,
+        lasts: Duration,
+    ) {
+        let (made, invited) = oneshot::channel();
+        by.ask(Ask::Invite {
+            conversation: conversation.clone(),
+            max_uses,
+            made,
+        });
+        tokio::spawn(async move {
+            // Refused, or made by an attempt whose answer, and with it the token, was lost.
+            let Ok(invited) = invited.await else { return };
+            let Some(token) = invited.token else { return };
+            for guest in &guests[1..] {
+                guest.ask(Ask::Leave(conversation.clone()));
+                guest.ask(Ask::Accept(token.clone()));
+            }
+            sleep(lasts).await;
+            by.ask(Ask::Revoke(conversation, invited.invite));
+            guests[0].ask(Ask::Accept(token));
+        });
+    }
+
     fn make_another(self: &Arc<Self>, rng: &mut StdRng) {
         let (world, maker) = (self.clone(), rng.random_range(0..self.users.len()));
         let members = self
@@ -234,4 +328,12 @@ fn alteration(conversation: ConversationId, rng: &mut StdRng) -> Ask {
             removed: rng.random_bool(0.4),
         },
     }
+}
+
+/// Does it after a while.
+fn later(pause: Duration, does: impl FnOnce() + Send + 'static) {
+    tokio::spawn(async move {
+        sleep(pause).await;
+        does();
+    });
 }

@@ -26,10 +26,8 @@ impl Authenticator for Tokens {
         match user {
             "mallory" => Err(refuse()),
             _ => Ok(Identity {
-                user: UserId::new(user).map_err(|_| refuse())?,
-                name: None,
                 expires_at,
-                sign_in: None,
+                ..Identity::of(UserId::new(user).map_err(|_| refuse())?)
             }),
         }
     }

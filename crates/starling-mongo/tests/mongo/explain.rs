@@ -6,19 +6,20 @@ use bson::{Document, doc};
 use mongodb::{Client, Database};
 use starling_core::people::Phone;
 use starling_core::ports::{
-    Accounts, Alteration, ContactBook, Directory, Effect, EntryLog, FOR_EVER, MessageRange, PresenceStore,
-    RangeEnd, Replacement, Sanction, SignInId, SignInRecord, SignIns,
+    Accounts, Alteration, ContactBook, Directory, Effect, EntryLog, EventCursors, FOR_EVER, MessageRange,
+    PresenceStore, RangeEnd, Replacement, Sanction, SignInId, SignInRecord, SignIns,
 };
 use starling_mongo::Mongo;
 use starling_protocol::{Role, Seq};
 
-use crate::governance::{invite, revoke_invite, sanction, set_profile, set_role, use_invite};
-use crate::sample::{client_id, conversation, end_member, keyed, raised, record, set_member, user};
 use crate::server::{empty_settings, shared};
+use starling_contract::sample::{
+    client_id, conversation, end_member, invite, keyed, raised, record, revoke_invite, sanction, set_member,
+    set_profile, set_role, use_invite, user,
+};
 
 const BY_SEQ: &str = "{ conversation: 1, seq: 1 }";
 const BY_KEY: &str = "{ conversation: 1, sender: 1, client_id: 1 }";
-const BY_NUMBER: &str = "{ conversation: 1, messages: 1, sender: 1 }";
 const BY_USER: &str = "{ conversation: 1, user: 1 }";
 const BY_PRESENT: &str = "{ user: 1, conversation: 1 }";
 
@@ -38,6 +39,13 @@ fn cost<'a>(what: &'a str, plan: String, keys: i64, found: i64) -> Cost<'a> {
         documents: found,
         found,
         what,
+    }
+}
+
+impl Cost<'_> {
+    /// More documents than are found.
+    fn reading(self, documents: i64) -> Self {
+        Self { documents, ..self }
     }
 }
 
@@ -212,7 +220,7 @@ async fn every_hot_query_of_the_log_uses_its_index() {
                 log.messages(&long, &range, 50),
                 Cost {
                     documents: keys,
-                    ..cost(what, ixscan(BY_NUMBER), keys, 50)
+                    ..cost(what, ixscan(BY_SEQ), keys, 50)
                 },
             )
             .await;
@@ -222,15 +230,15 @@ async fn every_hot_query_of_the_log_uses_its_index() {
             log.tally(&long, 1_000, 1_500, 30),
             Cost {
                 documents: 500,
-                ..cost("tally", ixscan(BY_NUMBER), 502, 1)
+                ..cost("tally", ixscan(BY_SEQ), 502, 1)
             },
         )
         .await;
-    // Others' messages are passed over in the index.
+    // Others' messages are read: whoever asks for one user's bounds the range.
     profiled
         .check(
             log.messages(&long, &range(1_900, 2_000, Some("zoe"), 0), 50),
-            cost("messages of a silent one", ixscan(BY_NUMBER), 202, 0),
+            cost("messages of a silent one", ixscan(BY_SEQ), 100, 0).reading(100),
         )
         .await;
 
@@ -287,6 +295,14 @@ async fn every_hot_query_of_the_directory_uses_its_index() {
         .check(
             directory.members_after(&long, Some(&user("user100")), 50),
             cost("members_after", ixscan(BY_USER), 50, 50),
+        )
+        .await;
+    let several: Vec<_> = (7..27).map(|n| conversation(&format!("c{n}"))).collect();
+    profiled
+        .check(
+            directory.members_of(&several, 1_000),
+            // One key more for each conversation, to get to the next; and who has left.
+            cost("members_of", ixscan(BY_USER), 80, 40).reading(60),
         )
         .await;
     profiled
@@ -423,6 +439,39 @@ async fn every_query_about_governance_uses_its_index() {
         .check(
             directory.apply(&effects),
             cost("set_profile", ixscan("{ _id: 1 }"), 1, 1),
+        )
+        .await;
+}
+
+#[tokio::test]
+async fn every_query_about_events_uses_its_index() {
+    let profiled = Profiled::start().await;
+    let cursors = &profiled.mongo;
+    let by_id = || "IXSCAN { _id: 1 }".to_owned();
+    profiled
+        .check(
+            cursors.told_since("webhook", 1),
+            cost("told_since", "IDHACK".to_owned(), 1, 0),
+        )
+        .await;
+    let some: Vec<_> = (0..20).map(|n| conversation(&format!("c{n}"))).collect();
+    profiled
+        .check(
+            cursors.cursors("webhook", &some),
+            cost("cursors", by_id(), 21 + 20, 20),
+        )
+        .await;
+    profiled
+        .check(
+            cursors.scan_cursors("webhook", Some(&conversation("c5")), 10),
+            cost("scan_cursors", by_id(), 10, 10),
+        )
+        .await;
+    let raised = [(conversation("c7"), 5)];
+    profiled
+        .check(
+            cursors.raise_cursors("webhook", &raised),
+            cost("raise_cursors", "IDHACK".to_owned(), 1, 1),
         )
         .await;
 }

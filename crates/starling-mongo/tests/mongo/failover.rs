@@ -7,8 +7,8 @@ use starling_mongo::{Mongo, MongoSettings};
 use starling_protocol::{Role, Seq};
 use tokio::time::{Instant, sleep};
 
-use crate::sample::{conversation, keyed, message, seqs, set_member, user};
 use crate::server::{Mongod, Set, empty_settings};
+use starling_contract::sample::{conversation, keyed, message, seqs, set_member, user};
 
 const PATIENCE: Duration = Duration::from_secs(40);
 

@@ -7,8 +7,8 @@ use starling_mongo::{Mongo, MongoSettings};
 use starling_protocol::Role;
 use tokio::time::{Instant, sleep};
 
-use crate::sample::{client_id, conversation, message, seqs, set_member, user};
 use crate::server::{Set, empty_settings};
+use starling_contract::sample::{client_id, conversation, message, seqs, set_member, user};
 
 const READ: Duration = Duration::from_millis(700);
 const WRITE: Duration = Duration::from_millis(1_200);

@@ -6,8 +6,8 @@ use starling_core::ports::{Directory, EntryLog, InsertError};
 use starling_mongo::Mongo;
 use starling_protocol::Role;
 
-use crate::sample::{conversation, keyed, message, seqs, set_member, user};
 use crate::server::{Set, empty_settings};
+use starling_contract::sample::{conversation, keyed, message, seqs, set_member, user};
 
 async fn fail(admin: &Database, point: &str, times: i32, data: Document) {
     let command = doc! { "configureFailPoint": point, "mode": { "times": times }, "data": data };

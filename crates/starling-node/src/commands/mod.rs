@@ -11,12 +11,12 @@ use std::io::Write;
 use anyhow::Result;
 
 /// Prints a command's result.
-fn say(text: &str) -> Result<()> {
+pub(crate) fn say(text: &str) -> Result<()> {
     writeln!(std::io::stdout(), "{}", text.trim_end()).map_err(Into::into)
 }
 
 /// For commands that talk to something: no threads but this one.
-fn block_on<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
+pub(crate) fn block_on<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?

@@ -3,7 +3,7 @@
 //! Several containers may do this at the same time in one volume: all must end up with the same secret, so the
 //! file appears whole, under its name, exactly once.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -34,8 +34,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     super::say(&format!("{} {outcome}", path.display()))
 }
 
-/// Whether it was this call that made the file.
-fn create(path: &Path) -> Result<bool> {
+/// Makes a file with a random secret, readable by its owner only, where there is none. Whether it was this call that
+/// made it.
+pub(crate) fn create(path: &Path) -> Result<bool> {
     let Some(name) = path.file_name() else {
         bail!("this is no file name")
     };
@@ -56,6 +57,9 @@ fn create(path: &Path) -> Result<bool> {
         // Unlike a rename, a link does not replace what another made in the meantime.
         .and_then(|()| fs::hard_link(&draft, path));
     fs::remove_file(&draft)?;
+    // A name is kept by its directory. Without it the file could be gone after a loss of power, and with it all tokens.
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    File::open(directory.unwrap_or(Path::new(".")))?.sync_all()?;
     match linked {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use starling_protocol::UserId;
 
 use crate::settings::{Inputs, Settings, TokenKey};
@@ -19,19 +19,28 @@ pub(crate) struct Args {
     /// How long it is valid, in seconds.
     #[arg(long, default_value_t = 86_400, value_name = "SECONDS")]
     ttl: u64,
+    /// With the scope `admin`: for the statistics of the whole cluster.
+    #[arg(long)]
+    admin: bool,
 }
 
 pub(crate) fn run(inputs: &Inputs, args: &Args) -> Result<()> {
     let settings = Settings::load(inputs)?.settings;
-    let secret = match &settings.token_key {
-        TokenKey::Secret(secret) => secret,
-        TokenKey::PublicKey(_) => {
+    let known = settings.token_key.secret();
+    let known = known.context("the secret of this machine cannot be read")?;
+    let secret = match (&settings.token_key, &known) {
+        (_, Some(secret)) => secret,
+        (TokenKey::PublicKey(_), _) => {
             bail!("tokens are checked with a public key, so only the holder of the private one can mint them")
         }
-        TokenKey::Outside => {
+        (TokenKey::Outside, _) => {
             bail!("tokens are checked with their issuer's keys, so only the issuer can mint them")
         }
-        TokenKey::MadeUp => bail!(
+        (TokenKey::Kept(path), _) => bail!(
+            "{} is made when a node starts here for the first time: start one first, or run this where it was started",
+            path.display()
+        ),
+        (TokenKey::MadeUp | TokenKey::Secret(_), _) => bail!(
             "no token_secret is set, so every node in development mode makes up its own, which is not known here: \
              set STARLING_TOKEN_SECRET for both"
         ),
@@ -42,6 +51,7 @@ pub(crate) fn run(inputs: &Inputs, args: &Args) -> Result<()> {
         audience: settings.token_audience.as_deref(),
         issuer: settings.token_issuer.as_deref(),
         session: None,
+        admin: args.admin,
         lifetime: Duration::from_secs(args.ttl),
     };
     super::say(&mint(secret, &request)?)

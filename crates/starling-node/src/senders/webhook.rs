@@ -11,12 +11,11 @@ use async_trait::async_trait;
 use axum::http::Request;
 use axum::http::header::CONTENT_TYPE;
 use data_encoding::HEXLOWER;
-use hmac::{Hmac, KeyInit, Mac};
 use http_body_util::Full;
 use serde_json::json;
-use sha2::Sha256;
 use starling_core::people::Phone;
 use starling_core::ports::{CodeSender, Unavailable};
+use starling_events::signature;
 use url::Url;
 
 use crate::outside::Outside;
@@ -83,16 +82,6 @@ impl WebhookSender {
             Err(Attempt::Refused(format!("it answered {status}")))
         }
     }
-}
-
-/// `t=SECONDS,v1=HEX`: HMAC-SHA256 over `SECONDS.BODY`.
-fn signature(secret: &str, at: u64, body: &str) -> String {
-    let mut mac = match Hmac::<Sha256>::new_from_slice(secret.as_bytes()) {
-        Ok(mac) => mac,
-        Err(_) => unreachable!("HMAC takes keys of any length"),
-    };
-    mac.update(format!("{at}.{body}").as_bytes());
-    format!("t={at},v1={}", HEXLOWER.encode(&mac.finalize().into_bytes()))
 }
 
 #[async_trait]

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use starling_protocol::ConversationId;
 use starling_rest::CorsOrigin;
 use tracing_subscriber::EnvFilter;
 use url::Url;
@@ -63,6 +64,18 @@ pub(super) fn node_id(text: &str) -> Parsed<String> {
     }
 }
 
+/// The id of a conversation that people agree upon: none of those that Starling makes up.
+pub(super) fn room(text: &str) -> Parsed<ConversationId> {
+    let made_up = matches!(text.as_bytes(), [kind, b'-', ..] if kind.is_ascii_lowercase());
+    let id = ConversationId::new(text).ok().filter(|_| !made_up);
+    id.ok_or_else(|| {
+        format!(
+            "must be an id of 1 to 128 of the characters A-Z a-z 0-9 . _ : - that does not begin with a lower-case \
+             letter and a dash, and is {text:?}"
+        )
+    })
+}
+
 pub(super) fn mongodb_uri(text: &str) -> Parsed<String> {
     let rest = text
         .strip_prefix("mongodb://")
@@ -90,6 +103,16 @@ pub(super) fn readable_file(text: &str) -> Parsed<PathBuf> {
     match std::fs::File::open(&path) {
         Ok(_) => Ok(path),
         Err(error) => Err(format!("names a file that cannot be read: {text}: {error}")),
+    }
+}
+
+/// It need not be there yet.
+pub(super) fn directory(text: &str) -> Parsed<PathBuf> {
+    let path = PathBuf::from(text);
+    if text.is_empty() || (path.exists() && !path.is_dir()) {
+        Err(format!("must name a directory, and is {text:?}"))
+    } else {
+        Ok(path)
     }
 }
 

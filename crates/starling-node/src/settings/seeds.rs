@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use config::{Map, Value};
+use starling_core::ports::RECENT_AT_MOST;
 use url::Url;
 
 /// Seeds' names that mean the same as one setting.
@@ -12,30 +13,42 @@ const SAME: &[(&str, &str)] = &[
     ("SERVER_ID", "node_id"),
     ("MAX_CONNECTIONS_PER_USER", "connections_per_user"),
     ("CORS_ORIGIN", "cors_origin"),
+    ("RABBITMQ_URL", "rabbitmq_url"),
+    ("RABBITMQ_QUEUE_NEW_MESSAGE", "rabbitmq_queue_new_message"),
+    ("SYNC_INTERVAL_MINUTES", "sync_interval_minutes"),
 ];
 
-/// Where `PORT` listens.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Host {
-    Any,
-    Loopback,
+/// From a seed's number to ours.
+type SaidHere = fn(u64) -> u64;
+
+/// Seeds' names that mean nearly the same, and how what they say is said here. What is no number is told when the
+/// setting is checked.
+const NEARLY: &[(&str, &str, SaidHere)] = &[
+    // What is kept is a cache here, so less than was asked for does no harm.
+    ("MAX_MESSAGE_HISTORY", "recent_entries", |messages| {
+        messages.min(RECENT_AT_MOST as u64)
+    }),
+    ("MESSAGE_HISTORY_TTL", "recent_days", |seconds| {
+        seconds.div_ceil(24 * 3_600).clamp(1, 365)
+    }),
+];
+
+/// What `PORT` sets: it depends on the mode where it listens.
+pub(crate) fn listen(env: &BTreeMap<String, String>, development: bool) -> Map<String, Value> {
+    let host = if development { "127.0.0.1" } else { "0.0.0.0" };
+    let origin = "PORT".to_owned();
+    let port = env.get(&origin);
+    let listen = port.map(|port| {
+        (
+            "listen".to_owned(),
+            Value::new(Some(&origin), format!("{host}:{port}")),
+        )
+    });
+    listen.into_iter().collect()
 }
 
-impl Host {
-    pub(crate) fn in_mode(development: bool) -> Self {
-        if development { Self::Loopback } else { Self::Any }
-    }
-
-    fn address(self) -> &'static str {
-        match self {
-            Self::Any => "0.0.0.0",
-            Self::Loopback => "127.0.0.1",
-        }
-    }
-}
-
-/// What the seeds' names set.
-pub(crate) fn read(env: &BTreeMap<String, String>, host: Host) -> Map<String, Value> {
+/// What the other names set.
+pub(crate) fn read(env: &BTreeMap<String, String>) -> Map<String, Value> {
     let mut values = Map::new();
     let mut set = |key: &str, origin: &str, text: &str| {
         values.insert(key.to_owned(), Value::new(Some(&origin.to_owned()), text));
@@ -43,12 +56,17 @@ pub(crate) fn read(env: &BTreeMap<String, String>, host: Host) -> Map<String, Va
     if let Some((origin, url)) = redis_url(env) {
         set("redis_url", &origin, &url);
     }
-    if let Some(port) = env.get("PORT") {
-        set("listen", "PORT", &format!("{}:{port}", host.address()));
-    }
     for (variable, key) in SAME {
         if let Some(text) = env.get(*variable) {
             set(key, variable, text);
+        }
+    }
+    for (variable, key, here) in NEARLY {
+        if let Some(text) = env.get(*variable) {
+            let said = text
+                .parse()
+                .map_or_else(|_| text.clone(), |number| here(number).to_string());
+            set(key, variable, &said);
         }
     }
     values

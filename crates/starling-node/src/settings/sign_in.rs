@@ -5,10 +5,9 @@ use std::time::Duration;
 use starling_core::ports::Quota;
 use url::Url;
 
+use super::token_key::{MIN_SECRET_BYTES, strong};
 use super::{Reader, Source, TokenKey, parse};
 use crate::senders::WebhookSettings;
-
-const MIN_SECRET_BYTES: usize = 32;
 
 /// How codes are brought to people.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +51,10 @@ pub(super) fn read(reader: &mut Reader<'_>, development: bool, key: Option<&Toke
         .get("code_sender")
         .is_some_and(|given| given.source == Source::Default);
     // Where it is only the default of development mode, a key of someone else's is reason enough not to.
-    let signs = matches!(key, Some(TokenKey::Secret(_) | TokenKey::MadeUp));
+    let signs = matches!(
+        key,
+        Some(TokenKey::Secret(_) | TokenKey::Kept(_) | TokenKey::MadeUp)
+    );
     let kind = if by_default && !signs { Kind::None } else { kind };
     if kind != Kind::None && !signs && key.is_some() {
         reader.problems.add(
@@ -72,7 +74,7 @@ pub(super) fn read(reader: &mut Reader<'_>, development: bool, key: Option<&Toke
             .problems
             .add("code_in_answer lets everyone sign in as anyone: that is for development mode only");
     }
-    let webhook = webhook(reader, development);
+    let webhook = webhook(reader, &CODE_WEBHOOK, development);
     let sender = match (kind, webhook) {
         (Kind::None, _) => CodeSender::None,
         (Kind::Log, _) => CodeSender::Log,
@@ -100,18 +102,41 @@ pub(super) fn read(reader: &mut Reader<'_>, development: bool, key: Option<&Toke
     })
 }
 
-fn webhook(reader: &mut Reader<'_>, development: bool) -> Option<WebhookSettings> {
-    let url = reader.optional("code_webhook_url", |text| outside_url(text, development));
-    let secret = reader.optional("code_webhook_secret", |text| strong(text, development));
-    let from_file = reader.optional("code_webhook_secret_file", |path| {
+/// The names of the settings of a webhook.
+pub(super) struct WebhookNames {
+    pub(super) url: &'static str,
+    pub(super) secret: &'static str,
+    pub(super) secret_file: &'static str,
+}
+
+const CODE_WEBHOOK: WebhookNames = WebhookNames {
+    url: "code_webhook_url",
+    secret: "code_webhook_secret",
+    secret_file: "code_webhook_secret_file",
+};
+
+/// Both the URL and the secret, or none.
+pub(super) fn webhook(
+    reader: &mut Reader<'_>,
+    names: &WebhookNames,
+    development: bool,
+) -> Option<WebhookSettings> {
+    let url = reader.optional(names.url, |text| outside_url(text, development));
+    let secret = reader.optional(names.secret, |text| strong(text, development, "holds"));
+    let from_file = reader.optional(names.secret_file, |path| {
         let text = std::fs::read_to_string(path)
             .map_err(|error| format!("names a file that cannot be read: {path}: {error}"))?;
-        strong(text.trim_end_matches(['\r', '\n']), development)
+        strong(
+            text.trim_end_matches(['\r', '\n']),
+            development,
+            "names a file with",
+        )
     });
     if secret.is_some() && from_file.is_some() {
-        reader
-            .problems
-            .add("code_webhook_secret and code_webhook_secret_file are both set, and only one can be used");
+        reader.problems.add(format!(
+            "{} and {} are both set, and only one can be used",
+            names.secret, names.secret_file
+        ));
     }
     Some(WebhookSettings {
         url: url?,
@@ -134,14 +159,4 @@ pub(super) fn outside_url(text: &str, development: bool) -> Result<Url, String> 
         "http" if here || development => Ok(url),
         _ => Err(rule()),
     }
-}
-
-fn strong(secret: &str, development: bool) -> Result<String, String> {
-    if secret.is_empty() || (secret.len() < MIN_SECRET_BYTES && !development) {
-        return Err(format!(
-            "holds {} bytes, which can be guessed: it must be at least {MIN_SECRET_BYTES}",
-            secret.len()
-        ));
-    }
-    Ok(secret.to_owned())
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use config::{Config, ConfigError, File, FileFormat, Map, Source as _, Value, ValueKind};
 
 use super::Problems;
-use super::keys::{self, KEYS};
+use super::keys::{self, KEYS, Key};
 use super::seeds;
 
 const PREFIX: &str = "STARLING_";
@@ -21,11 +21,13 @@ pub(crate) struct Inputs {
     pub(crate) file: Option<PathBuf>,
     /// The environment.
     pub(crate) env: BTreeMap<String, String>,
+    /// The node is of a cluster, whatever else is said.
+    pub(crate) cluster: bool,
 }
 
 impl Inputs {
     /// Those of this process.
-    pub(crate) fn of_process(file: Option<PathBuf>) -> Self {
+    pub(crate) fn of_process(file: Option<PathBuf>, cluster: bool) -> Self {
         let env = std::env::vars_os()
             .map(|(name, value)| {
                 (
@@ -35,7 +37,7 @@ impl Inputs {
             })
             .filter(|(_, value)| !value.is_empty())
             .collect();
-        Self { file, env }
+        Self { file, env, cluster }
     }
 }
 
@@ -80,13 +82,24 @@ pub(crate) fn read(inputs: &Inputs, problems: &mut Problems) -> Layered {
         }
     }
     let from_starling = starling_variables(&inputs.env, problems);
+    let mut from_seeds = seeds::read(&inputs.env);
+    let is_set = |name: &str| {
+        let layers = [&from_file, &from_seeds, &from_starling];
+        layers.iter().any(|layer| layer.contains_key(name))
+    };
+    let cluster = inputs.cluster || is_set("mongodb_uri") || is_set("redis_url");
     let development = from_starling.get("development").or(from_file.get("development"));
-    let development = development.is_some_and(|value| value.clone().into_bool().unwrap_or(false));
-    let from_seeds = seeds::read(&inputs.env, seeds::Host::in_mode(development));
+    // What is no truth value is told when the setting is checked.
+    let development = development.map(|value| value.clone().into_bool().unwrap_or(false));
+    let mode = Mode {
+        cluster,
+        development: development.unwrap_or(!cluster),
+    };
+    from_seeds.extend(seeds::listen(&inputs.env, mode.development));
 
     let defaults = KEYS
         .iter()
-        .filter_map(|key| Some((key.name.to_owned(), Value::new(None, key.default?))));
+        .filter_map(|key| Some((key.name.to_owned(), Value::new(None, mode.default(key)?))));
     let merged = Config::builder()
         .add_source(Layer(defaults.collect()))
         .add_source(Layer(from_file))
@@ -105,6 +118,29 @@ pub(crate) fn read(inputs: &Inputs, problems: &mut Problems) -> Layered {
         .into_iter()
         .filter_map(|(name, value)| given(&name, value))
         .collect()
+}
+
+/// What some defaults depend on.
+#[derive(Debug, Clone, Copy)]
+struct Mode {
+    cluster: bool,
+    development: bool,
+}
+
+impl Mode {
+    fn default(self, key: &Key) -> Option<&'static str> {
+        let flag = |value: bool| Some(if value { "true" } else { "false" });
+        match key.name {
+            "development" => flag(self.development),
+            "mongodb_uri" if self.cluster => Some("mongodb://127.0.0.1:27017/starling"),
+            "redis_url" if self.cluster => Some("redis://127.0.0.1:6379"),
+            "drain_delay_seconds" => Some(if self.development { "0" } else { "2" }),
+            "open_rooms" => flag(self.development),
+            "code_sender" => Some(if self.development { "log" } else { "none" }),
+            "code_in_answer" => flag(self.development),
+            _ => key.default,
+        }
+    }
 }
 
 fn given(name: &str, value: Value) -> Option<(&'static str, Given)> {

@@ -10,7 +10,11 @@ fn inputs(env: &[(&str, &str)]) -> Inputs {
         .iter()
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
         .collect();
-    Inputs { file: None, env }
+    Inputs {
+        file: None,
+        env,
+        cluster: true,
+    }
 }
 
 /// A complete environment but for what is under test.
@@ -24,6 +28,13 @@ fn load(env: &[(&str, &str)]) -> Settings {
     Settings::load(&inputs(&with_secret(env)))
         .unwrap_or_else(|problems| panic!("{problems}"))
         .settings
+}
+
+fn cluster(settings: &Settings) -> &ClusterSettings {
+    match &settings.backend {
+        Backend::Cluster(cluster) => cluster,
+        Backend::Standalone { .. } => panic!("it is of no cluster"),
+    }
 }
 
 fn refused(env: &[(&str, &str)]) -> String {
@@ -58,10 +69,12 @@ fn the_defaults_are_those_of_the_engine_and_the_gateway() {
     assert_eq!(settings.heartbeat, gateway.heartbeat);
     assert_eq!(settings.auth_timeout, gateway.auth_timeout);
     assert_eq!(settings.outbox_bytes, gateway.outbox_bytes);
-    assert_eq!(
-        settings.lease_ttl,
-        starling_redis::RedisSettings::new("").lease_ttl
-    );
+    let redis = starling_redis::RedisSettings::new("");
+    assert_eq!(cluster(&settings).lease_ttl, redis.lease_ttl);
+    assert_eq!(cluster(&settings).recent_entries, redis.recent_max_entries);
+    assert_eq!(cluster(&settings).recent_ttl, redis.recent_ttl);
+    assert_eq!(settings.typing_expiry, engine.typing_expiry);
+    assert_eq!(settings.presence_grace, engine.presence_grace);
     assert_eq!(settings.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(settings.cors_origin, CorsOrigin::Same);
     assert!(!settings.node_id.is_empty());
@@ -109,7 +122,7 @@ fn starling_names_win_over_the_seeds_names_and_those_over_the_file() {
 
 #[test]
 fn the_seeds_names_mean_what_they_meant() {
-    let redis = |env: &[(&str, &str)]| load(env).redis_url;
+    let redis = |env: &[(&str, &str)]| cluster(&load(env)).redis_url.clone();
     assert_eq!(redis(&[("REDIS_HOST", "cache")]), "redis://cache:6379");
     assert_eq!(redis(&[("REDIS_PORT", "7000")]), "redis://127.0.0.1:7000");
     assert_eq!(
@@ -129,10 +142,21 @@ fn the_seeds_names_mean_what_they_meant() {
         "rediss://r:1"
     );
     assert_eq!(
-        load(&[("MONGODB_URI", "mongodb://m/chat")]).mongodb_uri,
+        cluster(&load(&[("MONGODB_URI", "mongodb://m/chat")])).mongodb_uri,
         "mongodb://m/chat"
     );
     assert_eq!(load(&[("CORS_ORIGIN", "*")]).cors_origin, CorsOrigin::Any);
+    let day = Duration::from_secs(24 * 3_600);
+    for (messages, seconds, entries, ttl) in [("100", "604800", 100, 7 * day), ("5000", "3600", 1_000, day)] {
+        let history = load(&[
+            ("MAX_MESSAGE_HISTORY", messages),
+            ("MESSAGE_HISTORY_TTL", seconds),
+        ]);
+        let kept = cluster(&history);
+        assert_eq!((kept.recent_entries, kept.recent_ttl), (entries, ttl));
+    }
+    let sync = load(&[("SYNC_INTERVAL_MINUTES", "7")]).sync_interval;
+    assert_eq!(sync, Duration::from_secs(7 * 60));
     let development = load(&[("PORT", "3000"), ("STARLING_DEVELOPMENT", "true")]);
     assert_eq!(development.listen.to_string(), "127.0.0.1:3000");
 }
@@ -183,6 +207,23 @@ fn each_value_is_checked() {
         ),
         ("STARLING_LEASE_TTL_MS", "100", "from 500 to 60000"),
         (
+            "MAX_MESSAGE_HISTORY",
+            "all",
+            "recent_entries (from MAX_MESSAGE_HISTORY) must be a whole number",
+        ),
+        ("SYNC_INTERVAL_MINUTES", "0", "must be a whole number from 1"),
+        (
+            "STARLING_COMMUNITY_CHANNEL",
+            "d-abc",
+            "does not begin with a lower-case letter and a dash",
+        ),
+        ("STARLING_COMMUNITY_CHANNEL", "a b", "must be an id of"),
+        (
+            "STARLING_TOKEN_VERIFY_URL",
+            "http://auth.example/api/v1/auth/verify-user",
+            "must be an https:// URL",
+        ),
+        (
             "STARLING_SENDS_PER_SECOND",
             "-1",
             "from 0 to 1000000, and is \"-1\"",
@@ -204,6 +245,10 @@ fn each_value_is_checked() {
             "NaN",
             "must be a number of seconds",
         ),
+        ("STARLING_TYPING_EXPIRY_SECONDS", "0", "from 1 to 300"),
+        ("STARLING_PRESENCE_GRACE_SECONDS", "-1", "from 0 to 60"),
+        ("STARLING_RECENT_ENTRIES", "1001", "from 0 to 1000"),
+        ("STARLING_RECENT_DAYS", "0", "from 1 to 365"),
         ("STARLING_TRUSTED_PROXIES", "10.0.0.0/8, proxy", "has \"proxy\""),
         ("CORS_ORIGIN", "chat.example.org", "must be * or origins"),
         (
@@ -241,12 +286,28 @@ fn each_value_is_taken() {
         ("STARLING_TRUSTED_PROXIES", "10.0.0.0/8, 192.0.2.1,fd00::/8"),
         ("STARLING_CORS_ORIGIN", "https://a.example, http://localhost:3000"),
         ("STARLING_HEARTBEAT_SECONDS", "0.5"),
+        ("STARLING_TYPING_EXPIRY_SECONDS", "4.5"),
+        ("STARLING_PRESENCE_GRACE_SECONDS", "0"),
+        ("STARLING_RECENT_ENTRIES", "0"),
+        ("STARLING_RECENT_DAYS", "1"),
         ("STARLING_LOG_FORMAT", "json"),
         ("STARLING_OTLP_ENDPOINT", "http://collector:4318"),
         ("STARLING_TOKEN_ISSUER", "https://login.example"),
+        (
+            "STARLING_TOKEN_VERIFY_URL",
+            "https://auth.example/api/v1/auth/verify-user",
+        ),
+        ("STARLING_TOKEN_VERIFY_CACHE_SECONDS", "0"),
+        ("STARLING_COMMUNITY_CHANNEL", "main-chat"),
     ]);
+    assert_eq!(
+        settings.token_verify.as_ref().map(Url::as_str),
+        Some("https://auth.example/api/v1/auth/verify-user")
+    );
+    assert_eq!(settings.token_verify_cache, Duration::ZERO);
+    assert_eq!(settings.community_channel.as_str(), "main-chat");
     assert_eq!(settings.listen.port(), 80);
-    assert_eq!(settings.redis_tls_ca_file, Some(path));
+    assert_eq!(cluster(&settings).redis_tls_ca_file, Some(path));
     let proxies: Vec<_> = settings.trusted_proxies.iter().map(ToString::to_string).collect();
     assert_eq!(proxies, ["10.0.0.0/8", "192.0.2.1/32", "fd00::/8"]);
     assert_eq!(
@@ -254,6 +315,10 @@ fn each_value_is_taken() {
         CorsOrigin::List(vec!["https://a.example".into(), "http://localhost:3000".into()])
     );
     assert_eq!(settings.heartbeat, Duration::from_millis(500));
+    assert_eq!(settings.typing_expiry, Duration::from_millis(4_500));
+    assert_eq!(settings.presence_grace, Duration::ZERO);
+    assert_eq!(cluster(&settings).recent_entries, 0);
+    assert_eq!(cluster(&settings).recent_ttl, Duration::from_secs(86_400));
     assert_eq!(settings.log_format, LogFormat::Json);
     assert_eq!(
         settings.otlp_endpoint.as_deref(),
@@ -269,6 +334,7 @@ fn a_file_may_use_numbers_truth_values_and_lists() {
     );
     let settings = Settings::load(&Inputs {
         file: Some(path),
+        cluster: true,
         ..Inputs::default()
     })
     .unwrap()
@@ -513,11 +579,29 @@ fn the_operations_guide_names_every_setting_with_its_default() {
 }
 
 #[test]
+fn one_outside_issuer_is_believed_at_most() {
+    let verify = ("STARLING_TOKEN_VERIFY_URL", "https://auth.example/verify");
+    let problems = refused(&[verify, ("STARLING_TOKEN_JWKS_URL", "https://issuer.example/keys")]);
+    assert!(
+        problems.contains("token_jwks_url and token_verify_url are both set"),
+        "{problems}"
+    );
+    let settings = Settings::load(&inputs(&[verify])).unwrap().settings;
+    assert_eq!(settings.token_key, TokenKey::Outside, "the service is enough");
+    let beside = Settings::load(&inputs(&with_secret(&[verify]))).unwrap().settings;
+    assert_eq!(beside.token_key, TokenKey::Secret(SECRET.into()));
+}
+
+#[test]
 fn codes_go_into_the_log_in_development_only() {
     assert_eq!(load(&[]).sign_in.sender, CodeSender::None);
     let development = load(&[("STARLING_DEVELOPMENT", "1")]).sign_in;
     assert_eq!(development.sender, CodeSender::Log);
-    assert!(!development.code_in_answer);
+    assert!(
+        development.code_in_answer,
+        "as those of Chatter are used to, who never had a code"
+    );
+    assert!(!load(&[]).sign_in.code_in_answer);
     for (name, value, sentence) in [
         ("STARLING_CODE_SENDER", "log", "development mode only"),
         ("STARLING_CODE_IN_ANSWER", "true", "development mode only"),
@@ -579,6 +663,47 @@ fn a_webhook_is_reached_safely() {
 }
 
 #[test]
+fn systems_outside_are_told_of_events_where_they_are_named() {
+    let off = load(&[("RABBITMQ_QUEUE_NEW_MESSAGE", "new_message")]).events;
+    assert!(off.rabbitmq.is_none() && off.webhook.is_none());
+    assert_eq!(off.from, starling_core::EventsFrom::Now);
+    let seed = [
+        ("RABBITMQ_URL", "amqp://user:hunter2@rabbitmq:5672"),
+        ("RABBITMQ_QUEUE_NEW_MESSAGE", "new_message"),
+        ("STARLING_EVENTS_FROM", "beginning"),
+    ];
+    let on = load(&seed).events;
+    let broker = on.rabbitmq.unwrap();
+    assert_eq!(broker.url, "amqp://user:hunter2@rabbitmq:5672");
+    assert_eq!(
+        (broker.exchange.as_str(), broker.queue.as_deref()),
+        ("starling.events", Some("new_message"))
+    );
+    assert_eq!(on.from, starling_core::EventsFrom::Beginning);
+    let printed = print(&Settings::load(&inputs(&with_secret(&seed))).unwrap());
+    assert!(!printed.contains("hunter2"), "{printed}");
+    const HOOK: (&str, &str) = ("STARLING_EVENT_WEBHOOK_URL", "https://events.example.org/");
+    let hook = load(&[HOOK, ("STARLING_EVENT_WEBHOOK_SECRET", SECRET)]).events;
+    assert_eq!(hook.webhook.unwrap().url.as_str(), HOOK.1);
+    for (env, sentence) in [
+        (vec![HOOK], "needs event_webhook_secret"),
+        (
+            vec![("STARLING_EVENT_WEBHOOK_URL", "http://events.example.org/")],
+            "must be an https:// URL",
+        ),
+        (vec![("RABBITMQ_URL", "http://rabbitmq")], "must be an amqp://"),
+        (
+            vec![("STARLING_RABBITMQ_EXCHANGE", "a\tb")],
+            "without control characters",
+        ),
+        (vec![("STARLING_EVENTS_FROM", "then")], "must be now or beginning"),
+    ] {
+        let refusal = refused(&with_secret(&env));
+        assert!(refusal.contains(sentence), "{env:?}: {refusal}");
+    }
+}
+
+#[test]
 fn an_outside_issuer_stands_alone_or_beside_the_secret() {
     const KEYS_URL: (&str, &str) = ("STARLING_TOKEN_JWKS_URL", "https://login.example.org/keys");
     let alone = Settings::load(&inputs(&[KEYS_URL])).unwrap().settings;
@@ -600,4 +725,69 @@ fn an_outside_issuer_stands_alone_or_beside_the_secret() {
     assert!(refusal.contains("the cluster's own secret"), "{refusal}");
     let development = Settings::load(&inputs(&[KEYS_URL, ("STARLING_DEVELOPMENT", "1")])).unwrap();
     assert_eq!(development.settings.sign_in.sender, CodeSender::None);
+}
+
+/// What is asked for without `--cluster`.
+fn alone(env: &[(&str, &str)]) -> Inputs {
+    Inputs {
+        cluster: false,
+        ..inputs(env)
+    }
+}
+
+#[test]
+fn without_settings_it_is_a_machine_alone_in_development_mode() {
+    let settings = Settings::load(&alone(&[])).unwrap().settings;
+    let data_dir = PathBuf::from("./data");
+    assert_eq!(settings.token_key, TokenKey::Kept(data_dir.join("secret")));
+    assert_eq!(settings.backend, Backend::Standalone { data_dir });
+    assert_eq!(settings.listen.to_string(), "127.0.0.1:8080");
+    assert!(settings.development && settings.open_rooms && settings.sign_in.code_in_answer);
+    assert_eq!(settings.sign_in.sender, CodeSender::Log);
+    let told = Settings::load(&alone(&[("RABBITMQ_URL", "amqp://127.0.0.1")])).unwrap();
+    assert!(matches!(told.settings.backend, Backend::Standalone { .. }));
+    assert!(told.settings.events.rabbitmq.is_some(), "a sink makes no cluster");
+
+    let everywhere = Settings::load(&alone(&[("STARLING_LISTEN", "0.0.0.0:80")]));
+    assert!(everywhere.unwrap_err().to_string().contains("loopback only"));
+    let told = [
+        ("STARLING_LISTEN", "0.0.0.0:80"),
+        ("STARLING_DEVELOPMENT", "false"),
+        ("STARLING_DATA_DIR", "/var/lib/starling"),
+    ];
+    let told = Settings::load(&alone(&told)).unwrap().settings;
+    assert_eq!(told.token_key, TokenKey::Kept("/var/lib/starling/secret".into()));
+    assert!(!told.development && !told.open_rooms && !told.sign_in.code_in_answer);
+    let (_dir, file) = file("");
+    let no_directory = [("STARLING_DATA_DIR", file.to_str().unwrap())];
+    let refusal = Settings::load(&alone(&no_directory)).unwrap_err().to_string();
+    assert!(refusal.contains("must name a directory"), "{refusal}");
+}
+
+#[test]
+fn a_kept_secret_that_can_be_guessed_is_not_used() {
+    for (kept, works) in [("", false), ("\n", false), ("short\n", false), (SECRET, true)] {
+        let (_dir, file) = file(kept);
+        let secret = TokenKey::Kept(file).secret();
+        assert_eq!(secret.is_ok(), works, "{kept:?}: {secret:?}");
+    }
+    let not_made_yet = TokenKey::Kept("/nowhere/secret".into());
+    assert_eq!(not_made_yet.secret().unwrap(), None);
+}
+
+#[test]
+fn one_service_that_is_set_makes_a_cluster() {
+    for env in [
+        ("STARLING_MONGODB_URI", "mongodb://127.0.0.1:27017/starling"),
+        ("STARLING_REDIS_URL", "redis://127.0.0.1:6379"),
+        ("REDIS_HOST", "127.0.0.1"),
+    ] {
+        let settings = Settings::load(&alone(&with_secret(&[env]))).unwrap().settings;
+        assert_eq!(
+            cluster(&settings).mongodb_uri,
+            "mongodb://127.0.0.1:27017/starling"
+        );
+        assert_eq!(cluster(&settings).redis_url, "redis://127.0.0.1:6379");
+        assert!(!settings.development, "{env:?}");
+    }
 }

@@ -23,6 +23,10 @@ const OUTSIDE: [Algorithm; 3] = [Algorithm::RS256, Algorithm::ES256, Algorithm::
 /// cluster's own secret: an outside issuer's sessions are no business of this cluster.
 const SESSION: &str = "starling_session";
 
+/// The scope of tokens that may ask about the cluster itself. Only believed in tokens that are signed with the cluster's
+/// own key.
+pub(super) const ADMIN: &str = "admin";
+
 /// The keys that tokens must be signed with, and what they must say. An algorithm decides about the key: there is one
 /// of the cluster's own, or an outside issuer's with the cluster's own secret at most.
 #[derive(Clone)]
@@ -124,6 +128,8 @@ impl TokenAuthority {
         if !is_own || key.algorithm != Algorithm::HS256 {
             identity.sign_in = None;
         }
+        // What an outside issuer calls an administrator is one of something else.
+        identity.admin &= is_own;
         Ok(identity)
     }
 
@@ -145,6 +151,7 @@ impl TokenAuthority {
                 .get(SESSION)
                 .and_then(Value::as_str)
                 .map(SignInId::from_wire),
+            admin: has_scope(&claims, ADMIN),
         })
     }
 
@@ -219,7 +226,7 @@ fn sentence(error: &ErrorKind) -> String {
 }
 
 /// For people: what cannot be shown is no reason to refuse a token.
-fn name(claims: &Map<String, Value>) -> Option<String> {
+pub(super) fn name(claims: &Map<String, Value>) -> Option<String> {
     ["name", "username"].into_iter().find_map(|claim| {
         let name: String = claims
             .get(claim)?
@@ -233,8 +240,16 @@ fn name(claims: &Map<String, Value>) -> Option<String> {
     })
 }
 
+/// Whether the claim `scope` (RFC 8693: a list of words) names it.
+fn has_scope(claims: &Map<String, Value>, scope: &str) -> bool {
+    claims
+        .get("scope")
+        .and_then(Value::as_str)
+        .is_some_and(|scopes| scopes.split(' ').any(|found| found == scope))
+}
+
 /// Numeric dates may have a fraction.
-fn seconds(value: &Value) -> Option<i64> {
+pub(super) fn seconds(value: &Value) -> Option<i64> {
     value
         .as_i64()
         .or_else(|| value.as_f64().map(|seconds| seconds as i64))

@@ -7,6 +7,8 @@ use jsonwebtoken::{EncodingKey, Header, encode};
 use serde::Serialize;
 use starling_protocol::UserId;
 
+use super::authority::ADMIN;
+
 /// What a minted token shall say.
 #[derive(Debug)]
 pub(crate) struct TokenRequest<'a> {
@@ -16,6 +18,8 @@ pub(crate) struct TokenRequest<'a> {
     pub(crate) issuer: Option<&'a str>,
     /// The session that it belongs to.
     pub(crate) session: Option<&'a str>,
+    /// Whether it has the scope `admin`.
+    pub(crate) admin: bool,
     pub(crate) lifetime: Duration,
 }
 
@@ -30,6 +34,8 @@ struct Claims<'a> {
     iss: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     starling_session: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<&'static str>,
     iat: u64,
     exp: u64,
 }
@@ -43,6 +49,7 @@ pub(crate) fn mint(secret: &str, request: &TokenRequest<'_>) -> Result<String> {
         aud: request.audience,
         iss: request.issuer,
         starling_session: request.session,
+        scope: request.admin.then_some(ADMIN),
         iat,
         exp: iat.saturating_add(request.lifetime.as_secs()),
     };

@@ -9,9 +9,11 @@ mod rotation_tests;
 mod session_tokens;
 #[cfg(test)]
 mod tests;
+mod verify_user;
 
 pub(crate) use authority::TokenAuthority;
 pub(crate) use jwks::{COOLDOWN, Jwks};
 pub(crate) use mint::{TokenRequest, mint};
 pub(crate) use public_key::PublicKey;
 pub(crate) use session_tokens::SessionTokens;
+pub(crate) use verify_user::VerifyUser;

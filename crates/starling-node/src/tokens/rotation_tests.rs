@@ -106,7 +106,7 @@ impl Signer {
 }
 
 fn claims() -> Value {
-    json!({"sub": "alice", "exp": get_current_timestamp() + 3_600, "starling_session": "made up"})
+    json!({"sub": "alice", "exp": get_current_timestamp() + 3_600, "starling_session": "made up", "scope": "admin"})
 }
 
 const LONG: Duration = Duration::from_secs(3_600);
@@ -129,6 +129,10 @@ async fn keys_come_and_go_with_what_the_issuer_publishes() {
     let identity = authority.authenticate(&old.token()).await.unwrap();
     assert_eq!(identity.user.as_str(), "alice");
     assert_eq!(identity.sign_in, None, "an outside issuer's sessions are its own");
+    assert!(
+        !identity.admin,
+        "and its administrators are no business of this cluster"
+    );
     assert_eq!(code(&authority, &edwards.token()).await, None);
     assert_eq!(
         code(&authority, &new.token()).await,

@@ -32,6 +32,7 @@ impl TokenIssuer for SessionTokens {
             audience: self.audience.as_deref(),
             issuer: self.issuer.as_deref(),
             session: Some(sign_in.as_str()),
+            admin: false,
             lifetime: life,
         };
         mint(&self.secret, &request).map_err(|error| {

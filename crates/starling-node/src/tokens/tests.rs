@@ -326,6 +326,7 @@ fn minted_tokens_are_believed() {
         audience: Some("chat"),
         issuer: Some("login"),
         session: Some("0198c8a4b3f07d0e9a4f6f1d2c3b4a5a"),
+        admin: false,
         lifetime: Duration::from_secs(60),
     };
     let token = mint(SECRET, &request).unwrap();
@@ -341,6 +342,37 @@ fn minted_tokens_are_believed() {
         &token,
         "signature is not valid",
     );
+}
+
+#[test]
+fn only_the_scope_admin_makes_an_administrator() {
+    let authority = TokenAuthority::with_secret(SECRET);
+    for (scope, admin) in [
+        (json!("admin"), true),
+        (json!("read admin write"), true),
+        (json!("administrator"), false),
+        (json!("ADMIN"), false),
+        (json!(""), false),
+        (json!(["admin"]), false),
+        (json!(true), false),
+    ] {
+        let token = hs256(&json!({"sub": "a", "exp": in_an_hour(), "scope": scope}));
+        assert_eq!(identify(&authority, &token).unwrap().admin, admin, "{scope}");
+    }
+    let user = UserId::new("ops").unwrap();
+    let request = |admin| TokenRequest {
+        user: &user,
+        name: None,
+        audience: None,
+        issuer: None,
+        session: None,
+        admin,
+        lifetime: Duration::from_secs(60),
+    };
+    for admin in [false, true] {
+        let token = mint(SECRET, &request(admin)).unwrap();
+        assert_eq!(identify(&authority, &token).unwrap().admin, admin);
+    }
 }
 
 #[test]

@@ -9,6 +9,7 @@ fn it_refuses_to_start_with_bad_settings_and_says_all_that_is_wrong() {
         ("STARLING_LISTEN", "nowhere"),
         ("STARLING_LOG_FROMAT", "json"),
         ("STARLING_TOKEN_SECRET", "hunter2"),
+        ("STARLING_DEVELOPMENT", "false"),
     ];
     for args in [&[][..], &["serve"], &["config"], &["token", "--user", "alice"]] {
         let ended = run(args, &env);
@@ -110,8 +111,27 @@ fn token_prints_a_token_and_nothing_else() {
 }
 
 #[test]
+fn token_mints_an_administrators() {
+    let env = [("STARLING_TOKEN_SECRET", SECRET)];
+    for (flag, scope) in [(None, serde_json::Value::Null), (Some("--admin"), "admin".into())] {
+        let args: Vec<_> = ["token", "--user", "ops"].into_iter().chain(flag).collect();
+        let ended = run(&args, &env);
+        let claims = ended.out.trim_end().split('.').nth(1).unwrap();
+        let claims = data_encoding::BASE64URL_NOPAD.decode(claims.as_bytes()).unwrap();
+        let claims: serde_json::Value = serde_json::from_slice(&claims).unwrap();
+        assert_eq!(claims["scope"], scope);
+    }
+}
+
+#[test]
 fn token_cannot_mint_without_a_secret() {
-    let ended = run(&["token", "--user", "alice"], &[("STARLING_DEVELOPMENT", "true")]);
+    let ended = run(
+        &["token", "--user", "alice"],
+        &[
+            ("STARLING_DEVELOPMENT", "true"),
+            ("STARLING_REDIS_URL", "redis://127.0.0.1"),
+        ],
+    );
     assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""));
     assert!(ended.err.contains("STARLING_TOKEN_SECRET"), "{}", ended.err);
 }

@@ -314,6 +314,13 @@ fn kinds(frame: &ServerFrame) -> BTreeSet<&'static str> {
             Reply::Status(_) => ("reply status", vec![]),
             Reply::Presences(_) => ("reply presences", vec![]),
             Reply::Stats(_) => ("reply stats", vec![]),
+            Reply::MyStats(_) => ("reply my_stats", vec![]),
+            Reply::Me(_) => ("reply me", vec![]),
+            Reply::User(_) => ("reply user", vec![]),
+            Reply::Contacts(_) => ("reply contacts", vec![]),
+            Reply::Contact(_) => ("reply contact", vec![]),
+            Reply::Blocked(_) => ("reply blocked", vec![]),
+            Reply::Sessions(_) => ("reply sessions", vec![]),
             Reply::Done {} => ("reply done", vec![]),
             Reply::Pong { .. } => ("reply pong", vec![]),
         },
@@ -324,6 +331,7 @@ fn kinds(frame: &ServerFrame) -> BTreeSet<&'static str> {
             Event::Receipts(_) => ("event receipts", vec![]),
             Event::Typing(_) => ("event typing", vec![]),
             Event::Presence(_) => ("event presence", vec![]),
+            Event::Hidden(_) => ("event hidden", vec![]),
             Event::Error(_) => ("event error", vec![]),
         },
     };
@@ -386,6 +394,13 @@ fn every_reply_event_and_body_has_its_row_and_an_example() {
                 "status",
                 "presences",
                 "stats",
+                "my_stats",
+                "me",
+                "user",
+                "contacts",
+                "contact",
+                "blocked",
+                "sessions",
                 "done",
                 "pong",
             ][..],
@@ -400,6 +415,7 @@ fn every_reply_event_and_body_has_its_row_and_an_example() {
                 "receipts",
                 "typing",
                 "presence",
+                "hidden",
                 "error",
             ],
         ),
@@ -455,7 +471,7 @@ fn links_within_the_page_lead_somewhere() {
         .map(|anchor| {
             anchor
                 .chars()
-                .filter(|c| c.is_alphanumeric() || *c == '-')
+                .filter(|c| c.is_alphanumeric() || matches!(*c, '-' | '_'))
                 .collect()
         })
         .collect();

@@ -6,15 +6,17 @@ use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
 use starling_protocol::{
-    Accept, AddMembers, AskPresences, AskStats, AskStatus, Auth, Availability, Body, ClientFrame, ClientId,
-    Command, Content, ConversationId, ConversationState, ConversationStats, ConversationSummary,
-    Conversations, Create, DayStats, DeleteMessage, Delivered, DeliveryStatus, Dissolve, EditMessage, Entry,
-    EntryStatus, Error, ErrorCode, Event, Hide, History, HistoryPage, Invite, InviteId, InviteState,
-    InviteUse, Invited, Invites, Join, Kind, Leave, List, ListInvites, ListReceipts, ListSanctions, Member,
-    MessageKind, MessageState, Moderate, Mute, Ping, Presence, PresenceState, Presences, Profile, React,
-    Read, Ready, Receipt, ReceiptsChange, ReceiptsPage, RemoveMember, Reply, Revoke, Role, Sanctioned,
-    Sanctions, Send, Sent, ServerFrame, SetPresence, SetRole, Sync, Synced, Typing, TypingChange, Update,
-    UserId,
+    Accept, AddContact, AddMembers, AskMyStats, AskPresences, AskStats, AskStatus, Auth, Availability,
+    BlockedUsers, Body, ClientFrame, ClientId, Command, Contact, Contacts, Content, ConversationId,
+    ConversationState, ConversationStats, ConversationSummary, Conversations, Create, DayStats,
+    DeleteMessage, Delivered, DeliveryStatus, Dissolve, EditMessage, EndSession, Entry, EntryStatus, Error,
+    ErrorCode, Event, Hidden, Hide, History, HistoryPage, Invite, InviteId, InviteState, InviteUse, Invited,
+    Invites, Join, Kind, Leave, List, ListInvites, ListPeople, ListReceipts, ListSanctions, ListSessions, Me,
+    Member, MessageKind, MessageState, Moderate, Mute, MyStats, Ping, Presence, PresenceState, Presences,
+    Profile, ProfileChange, React, Read, Ready, Receipt, ReceiptsChange, ReceiptsPage, RemoveMember, Reply,
+    Revoke, Role, Sanctioned, Sanctions, Send, Sent, ServerFrame, SetPresence, SetRole, SignOut,
+    SignedInSession, SignedInSessions, Sync, Synced, Typing, TypingChange, Update, UserId, UserProfile,
+    WhichUser,
 };
 
 pub(crate) fn user() -> impl Strategy<Value = UserId> {
@@ -46,6 +48,69 @@ fn moderate() -> impl Strategy<Value = Moderate> {
             retry,
         },
     )
+}
+
+fn which_user() -> impl Strategy<Value = WhichUser> {
+    user().prop_map(|user| WhichUser { user })
+}
+
+fn list_people() -> impl Strategy<Value = ListPeople> {
+    (option::of(user()), option::of(1..=200_u32)).prop_map(|(after, limit)| ListPeople { after, limit })
+}
+
+fn user_profile() -> impl Strategy<Value = UserProfile> {
+    let text = || option::of(any::<String>());
+    (user(), text(), text(), text(), text(), any::<bool>()).prop_map(
+        |(id, name, about, avatar_url, phone, contact)| UserProfile {
+            id,
+            name,
+            about,
+            avatar_url,
+            phone,
+            contact,
+        },
+    )
+}
+
+fn contact() -> impl Strategy<Value = Contact> {
+    (user_profile(), any::<i64>()).prop_map(|(user, since)| Contact { user, since })
+}
+
+fn signed_in() -> impl Strategy<Value = SignedInSession> {
+    (
+        any::<String>(),
+        option::of(any::<String>()),
+        any::<i64>(),
+        any::<i64>(),
+        any::<bool>(),
+    )
+        .prop_map(|(id, device, created_at, used_at, current)| SignedInSession {
+            id,
+            device,
+            created_at,
+            used_at,
+            current,
+        })
+}
+
+/// Replies about people.
+fn people_reply() -> impl Strategy<Value = Reply> {
+    prop_oneof![
+        user_profile().prop_map(|profile| Reply::Me(Me {
+            id: profile.id,
+            name: profile.name,
+            about: profile.about,
+            avatar_url: profile.avatar_url,
+            phone: profile.phone,
+        })),
+        user_profile().prop_map(Reply::User),
+        (vec(contact(), 0..3), option::of(user()))
+            .prop_map(|(contacts, next)| Reply::Contacts(Contacts { contacts, next })),
+        contact().prop_map(Reply::Contact),
+        (vec(user(), 0..3), option::of(user()))
+            .prop_map(|(users, next)| Reply::Blocked(BlockedUsers { users, next })),
+        vec(signed_in(), 0..3).prop_map(|sessions| Reply::Sessions(SignedInSessions { sessions })),
+    ]
 }
 
 fn profile() -> impl Strategy<Value = Profile> {
@@ -142,18 +207,24 @@ pub(crate) fn command(tag: &str) -> BoxedStrategy<Command> {
             kind(),
             vec(user(), 0..5),
             option::of("[^\\p{Cc}\\s]{1,50}"),
+            option::of("[^\\p{Cc}\\s]{1,300}\n\t"),
+            option::of("https://[a-z]{1,20}/[a-z]{0,40}"),
             option::of(any::<bool>()),
             option::of(client_id()),
         )
-            .prop_map(|(kind, members, name, open, client_id)| {
-                Command::Create(Create {
-                    kind,
-                    members,
-                    name,
-                    open,
-                    client_id,
-                })
-            })
+            .prop_map(
+                |(kind, members, name, description, avatar_url, open, client_id)| {
+                    Command::Create(Create {
+                        kind,
+                        members,
+                        name,
+                        description,
+                        avatar_url,
+                        open,
+                        client_id,
+                    })
+                },
+            )
             .boxed(),
         "join" => conversation()
             .prop_map(|conversation| Command::Join(Join { conversation }))
@@ -336,6 +407,9 @@ pub(crate) fn command(tag: &str) -> BoxedStrategy<Command> {
         "stats" => (conversation(), option::of(1..=366_u32))
             .prop_map(|(conversation, days)| Command::Stats(AskStats { conversation, days }))
             .boxed(),
+        "my_stats" => option::of(1..=366_u32)
+            .prop_map(|days| Command::MyStats(AskMyStats { days }))
+            .boxed(),
         "history" => (
             conversation(),
             option::of((0..3_u8, 1..=u64::MAX)),
@@ -389,6 +463,38 @@ pub(crate) fn command(tag: &str) -> BoxedStrategy<Command> {
         "list" => (option::of(conversation()), option::of(1..=200_u32))
             .prop_map(|(after, limit)| Command::List(List { after, limit }))
             .boxed(),
+        "me" => (
+            option::of("[^\\p{Cc}\\s]{1,100}"),
+            option::of("[^\\p{Cc}]{0,500}"),
+            option::of("https://[a-z]{1,20}/[a-z]{0,40}|"),
+        )
+            .prop_map(|(name, about, avatar_url)| {
+                Command::Me(ProfileChange {
+                    name,
+                    about,
+                    avatar_url,
+                })
+            })
+            .boxed(),
+        "user" => which_user().prop_map(Command::User).boxed(),
+        "contacts" => list_people().prop_map(Command::Contacts).boxed(),
+        "add_contact" => prop_oneof![
+            "\\+[0-9 ]{2,31}".prop_map(|phone| (Some(phone), None)),
+            user().prop_map(|user| (None, Some(user))),
+        ]
+        .prop_map(|(phone, user)| Command::AddContact(AddContact { phone, user }))
+        .boxed(),
+        "remove_contact" => which_user().prop_map(Command::RemoveContact).boxed(),
+        "blocked" => list_people().prop_map(Command::Blocked).boxed(),
+        "block" => which_user().prop_map(Command::Block).boxed(),
+        "unblock" => which_user().prop_map(Command::Unblock).boxed(),
+        "sessions" => Just(Command::Sessions(ListSessions {})).boxed(),
+        "end_session" => "[0-9a-f]{32}"
+            .prop_map(|session| Command::EndSession(EndSession { session }))
+            .boxed(),
+        "sign_out" => any::<bool>()
+            .prop_map(|everywhere| Command::SignOut(SignOut { everywhere }))
+            .boxed(),
         "ping" => Just(Command::Ping(Ping {})).boxed(),
         other => panic!("no strategy for the command {other:?}: add one"),
     }
@@ -402,18 +508,14 @@ pub(crate) fn client_frame() -> impl Strategy<Value = ClientFrame> {
 
 fn body() -> impl Strategy<Value = Body> {
     prop_oneof![
-        (
-            kind(),
-            option::of(any::<String>()),
-            any::<bool>(),
-            vec(member(), 0..5)
-        )
-            .prop_map(|(kind, name, open, members)| Body::Created {
-                kind,
-                name,
-                open,
-                members
-            }),
+        (kind(), profile(), vec(member(), 0..5)).prop_map(|(kind, profile, members)| Body::Created {
+            kind,
+            name: profile.name,
+            description: profile.description,
+            avatar_url: profile.avatar_url,
+            open: profile.open,
+            members
+        }),
         content().prop_map(Body::Message),
         (any::<u64>(), text()).prop_map(|(target, text)| Body::Edited { target, text }),
         any::<u64>().prop_map(|target| Body::Deleted { target }),
@@ -545,10 +647,12 @@ fn presence() -> impl Strategy<Value = Presence> {
 }
 
 fn receipt() -> impl Strategy<Value = Receipt> {
-    (user(), any::<u64>(), any::<u64>()).prop_map(|(user, delivered, read)| Receipt {
+    let role = proptest::option::of(role());
+    (user(), any::<u64>(), any::<u64>(), role).prop_map(|(user, delivered, read, role)| Receipt {
         user,
         delivered,
         read,
+        role,
     })
 }
 
@@ -670,6 +774,21 @@ fn reply() -> impl Strategy<Value = Reply> {
         (vec(sanctioned(), 0..3), option::of(user()))
             .prop_map(|(users, next)| Reply::Sanctions(Sanctions { users, next })),
         vec(presence(), 0..4).prop_map(|presences| Reply::Presences(Presences { presences })),
+        people_reply(),
+        (
+            (any::<u64>(), any::<u64>(), any::<u64>(), any::<u64>()),
+            vec((any::<i64>(), any::<u64>()), 0..4),
+        )
+            .prop_map(|((conversations, messages, unread, sent), days)| {
+                let days = days.into_iter().map(|(day, messages)| DayStats { day, messages });
+                Reply::MyStats(MyStats {
+                    conversations,
+                    messages,
+                    unread,
+                    sent,
+                    days: days.collect(),
+                })
+            }),
         Just(Reply::Done {}),
         any::<i64>().prop_map(|at| Reply::Pong { at }),
     ]
@@ -709,6 +828,10 @@ fn event() -> impl Strategy<Value = Event> {
                 })
             }
         ),
+        (conversation(), any::<u64>()).prop_map(|(conversation, messages)| Event::Hidden(Hidden {
+            conversation,
+            messages
+        })),
         error().prop_map(Event::Error),
     ]
 }

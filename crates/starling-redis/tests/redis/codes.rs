@@ -1,57 +1,22 @@
-//! Codes to sign in with, and quotas.
+//! What becomes of the keys of codes.
 
 use std::time::Duration;
 
-use starling_core::ports::{Codes, Incarnation, Quota, Quotas};
+use starling_core::ports::{Codes, Incarnation};
 use tokio::time::sleep;
 
 use crate::server::Deployment;
 use crate::support::{connect, on_both};
 
 on_both! {
-    a_code_is_given_so_many_times_and_then_void,
-    a_code_is_used_up_once,
-    a_code_ends_with_its_time,
-    a_quota_is_spent_and_comes_back,
+    a_try_leaves_nothing_behind,
 }
 
-const LIFE: Duration = Duration::from_secs(60);
-
-fn subject() -> String {
-    format!("code:{}", Incarnation::fresh())
-}
-
-async fn a_code_is_given_so_many_times_and_then_void(deployment: &Deployment) {
-    let (redis, subject) = (connect(deployment).await, subject());
-    assert_eq!(redis.attempt(&subject, 5).await.unwrap(), None, "none was put");
-    redis.put(&subject, &[7; 32], LIFE).await.unwrap();
-    for _ in 0..5 {
-        assert_eq!(redis.attempt(&subject, 5).await.unwrap(), Some([7; 32]));
-    }
-    for _ in 0..2 {
-        assert_eq!(redis.attempt(&subject, 5).await.unwrap(), None);
-    }
-    assert!(!redis.consume(&subject, &[7; 32]).await.unwrap(), "void");
-    redis.put(&subject, &[8; 32], LIFE).await.unwrap();
-    assert_eq!(
-        redis.attempt(&subject, 5).await.unwrap(),
-        Some([8; 32]),
-        "tries are its own"
+async fn a_try_leaves_nothing_behind(deployment: &Deployment) {
+    let (redis, subject) = (
+        connect(deployment).await,
+        format!("code:{}", Incarnation::fresh()),
     );
-}
-
-async fn a_code_is_used_up_once(deployment: &Deployment) {
-    let (redis, subject) = (connect(deployment).await, subject());
-    redis.put(&subject, &[7; 32], LIFE).await.unwrap();
-    assert!(!redis.consume(&subject, &[8; 32]).await.unwrap(), "another one");
-    let at_once = futures::future::join_all((0..10).map(|_| redis.consume(&subject, &[7; 32]))).await;
-    let used = at_once.into_iter().filter(|used| *used.as_ref().unwrap()).count();
-    assert_eq!(used, 1);
-    assert_eq!(redis.attempt(&subject, 5).await.unwrap(), None);
-}
-
-async fn a_code_ends_with_its_time(deployment: &Deployment) {
-    let (redis, subject) = (connect(deployment).await, subject());
     redis
         .put(&subject, &[7; 32], Duration::from_millis(50))
         .await
@@ -59,40 +24,5 @@ async fn a_code_ends_with_its_time(deployment: &Deployment) {
     sleep(Duration::from_millis(80)).await;
     assert_eq!(redis.attempt(&subject, 5).await.unwrap(), None);
     let key = format!("code:{{{subject}}}");
-    assert_eq!(
-        deployment.cli(&["EXISTS", &key]),
-        "0",
-        "a try leaves nothing behind"
-    );
-}
-
-async fn a_quota_is_spent_and_comes_back(deployment: &Deployment) {
-    let redis = connect(deployment).await;
-    let hourly = Quota::per_hour(3);
-    let one = subject();
-    for _ in 0..3 {
-        assert_eq!(redis.spend(&one, hourly).await.unwrap(), None);
-    }
-    let wait = redis.spend(&one, hourly).await.unwrap().unwrap();
-    let minutes = wait.as_secs_f64() / 60.0;
-    assert!((19.0..=20.01).contains(&minutes), "{wait:?}");
-    assert_eq!(
-        redis.spend(&subject(), hourly).await.unwrap(),
-        None,
-        "each subject has its own"
-    );
-
-    let quick = Quota {
-        each: Duration::from_millis(50),
-        burst: 1,
-    };
-    let other = subject();
-    assert_eq!(redis.spend(&other, quick).await.unwrap(), None);
-    let wait = redis.spend(&other, quick).await.unwrap();
-    assert!(
-        wait.is_none_or(|wait| wait <= Duration::from_millis(51)),
-        "{wait:?}"
-    );
-    sleep(Duration::from_millis(60)).await;
-    assert_eq!(redis.spend(&other, quick).await.unwrap(), None);
+    assert_eq!(deployment.cli(&["EXISTS", &key]), "0");
 }

@@ -5,9 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use starling_core::ports::{
-    AfterCommit, Bus, BusEvent, Commit, Committed, LeaseState, LeaseToken, Leases, Reservation,
-};
+use starling_core::ports::{AfterCommit, Commit, Committed, LeaseState, LeaseToken, Leases, Reservation};
 use starling_protocol::{ConversationId, Seq};
 use starling_redis::RedisSettings;
 use tokio::time::{Instant, sleep};
@@ -17,16 +15,9 @@ use crate::support::{Node, conversation, eventually, on_both};
 
 on_both! {
     a_free_lease_is_granted_with_the_marks_before,
-    waiters_are_served_in_order_of_arrival,
-    the_heir_hears_the_batch_and_then_the_handover,
     a_handover_that_is_not_claimed_expires,
     a_waiter_that_stopped_polling_is_passed_over,
-    without_the_lease_a_commit_only_publishes,
-    an_expired_lease_is_lost,
     a_lease_is_kept_and_renewed,
-    a_lease_is_yielded_only_to_someone,
-    a_claim_can_be_abandoned,
-    claims_of_one_node_are_distinct,
     marks_are_set_by_the_commit_alone,
     scripts_are_taught_again,
     only_one_holds_the_lease_at_a_time,
@@ -133,90 +124,6 @@ async fn a_free_lease_is_granted_with_the_marks_before(deployment: &Deployment) 
     );
 }
 
-async fn waiters_are_served_in_order_of_arrival(deployment: &Deployment) {
-    let node = patient_node(deployment).await;
-    let id = conversation();
-    assert!(is_granted(&node, &id, 1).await);
-    for claim in [2, 3, 4, 3, 2] {
-        assert_eq!(reserve(&node, &id, claim).await, Reservation::Waiting);
-    }
-    for claim in [1, 2, 3] {
-        let committed = node
-            .redis
-            .commit(commit(&node, &id, claim, claim, AfterCommit::Release))
-            .await
-            .unwrap();
-        assert_eq!(committed.lease, LeaseState::Released);
-        assert_eq!(holder(deployment, &id), node.token(claim + 1).to_string());
-        let granted = reserve(&node, &id, claim + 1).await;
-        assert_eq!(
-            granted,
-            Reservation::Granted {
-                counter: Some(claim),
-                head: Some(claim)
-            }
-        );
-    }
-    node.redis
-        .commit(commit(&node, &id, 4, 4, AfterCommit::Release))
-        .await
-        .unwrap();
-    assert_eq!(holder(deployment, &id), "");
-}
-
-async fn the_heir_hears_the_batch_and_then_the_handover(deployment: &Deployment) {
-    let (mut a, mut b, mut c) = (
-        patient_node(deployment).await,
-        patient_node(deployment).await,
-        patient_node(deployment).await,
-    );
-    let id = conversation();
-    for node in [&a, &b, &c] {
-        node.redis
-            .join_routes(std::slice::from_ref(&id), &node.incarnation)
-            .await
-            .unwrap();
-    }
-    for round in 1..=50 {
-        assert!(is_granted(&a, &id, round).await);
-        assert_eq!(reserve(&b, &id, round).await, Reservation::Waiting);
-        let committed = a
-            .redis
-            .commit(commit(&a, &id, round, 2 * round - 1, AfterCommit::Release))
-            .await
-            .unwrap();
-        assert_eq!(committed.lease, LeaseState::Released);
-        let mut route = committed.route;
-        route.sort();
-        let mut expected = [&a, &b, &c].map(|node| node.incarnation.clone());
-        expected.sort();
-        assert_eq!(route, expected);
-
-        let batch = format!("batch up to {}", 2 * round - 1);
-        assert_eq!(b.heard().await, BusEvent::Message(batch.clone().into()));
-        assert_eq!(b.heard().await, BusEvent::Message(Bytes::from_static(b"yours")));
-        assert!(
-            is_granted(&b, &id, round).await,
-            "what was handed over can be claimed"
-        );
-        b.redis
-            .commit(commit(&b, &id, round, 2 * round, AfterCommit::Release))
-            .await
-            .unwrap();
-
-        assert_eq!(
-            a.heard().await,
-            BusEvent::Message(format!("batch up to {}", 2 * round).into()),
-            "not its own"
-        );
-        assert_eq!(c.heard().await, BusEvent::Message(batch.into()));
-        assert_eq!(
-            c.heard().await,
-            BusEvent::Message(format!("batch up to {}", 2 * round).into())
-        );
-    }
-}
-
 async fn a_handover_that_is_not_claimed_expires(deployment: &Deployment) {
     let mut settings = RedisSettings::new(deployment.url());
     settings.poll_interval = Duration::from_secs(10);
@@ -270,81 +177,6 @@ async fn a_waiter_that_stopped_polling_is_passed_over(deployment: &Deployment) {
     assert_eq!(left, "0", "the waiters are forgotten with it");
 }
 
-async fn without_the_lease_a_commit_only_publishes(deployment: &Deployment) {
-    let (a, mut b, id) = (
-        Node::start(deployment).await,
-        Node::start(deployment).await,
-        conversation(),
-    );
-    b.redis
-        .join_routes(std::slice::from_ref(&id), &b.incarnation)
-        .await
-        .unwrap();
-
-    // Never had one.
-    let mut without = Arc::unwrap_or_clone(commit(&a, &id, 1, 7, AfterCommit::Keep { reserve: 1 }));
-    without.token = None;
-    let committed = a.redis.commit(Arc::new(without)).await.unwrap();
-    assert_eq!(
-        committed,
-        Committed {
-            lease: LeaseState::Lost,
-            route: vec![b.incarnation.clone()]
-        }
-    );
-    assert_eq!(b.payload().await, "batch up to 7");
-    assert_eq!(
-        (marks(deployment, &id).as_str(), holder(deployment, &id).as_str()),
-        ("", "")
-    );
-
-    // Another has it now.
-    assert!(is_granted(&b, &id, 1).await);
-    let before = marks(deployment, &id);
-    for then in [
-        AfterCommit::Release,
-        AfterCommit::Keep { reserve: 9 },
-        AfterCommit::Yield { reserve: 9 },
-    ] {
-        let committed = a.redis.commit(commit(&a, &id, 1, 8, then)).await.unwrap();
-        assert_eq!(committed.lease, LeaseState::Lost);
-        assert_eq!(b.payload().await, "batch up to 8");
-        assert_eq!(marks(deployment, &id), before);
-        assert_eq!(holder(deployment, &id), b.token(1).to_string());
-    }
-
-    // Nothing to say.
-    let mut silent = Arc::unwrap_or_clone(commit(&a, &id, 1, 9, AfterCommit::Release));
-    silent.payload = Bytes::new();
-    a.redis.commit(Arc::new(silent)).await.unwrap();
-    b.redis
-        .publish(std::slice::from_ref(&b.incarnation), Bytes::from_static(b"next"))
-        .await
-        .unwrap();
-    assert_eq!(b.payload().await, "next");
-}
-
-async fn an_expired_lease_is_lost(deployment: &Deployment) {
-    let mut settings = RedisSettings::new(deployment.url());
-    settings.lease_ttl = Duration::from_millis(100);
-    let node = Node::start_with(settings).await;
-    let id = conversation();
-    assert!(is_granted(&node, &id, 1).await);
-    eventually("the lease expires", async || holder(deployment, &id).is_empty()).await;
-    let committed = node
-        .redis
-        .commit(commit(&node, &id, 1, 1, AfterCommit::Keep { reserve: 1 }))
-        .await
-        .unwrap();
-    assert_eq!(committed.lease, LeaseState::Lost);
-    assert_eq!(
-        marks(deployment, &id),
-        "1",
-        "the counter is as the reservation left it"
-    );
-    assert_eq!(holder(deployment, &id), "");
-}
-
 async fn a_lease_is_kept_and_renewed(deployment: &Deployment) {
     let (node, other, id) = (
         patient_node(deployment).await,
@@ -375,84 +207,6 @@ async fn a_lease_is_kept_and_renewed(deployment: &Deployment) {
         .parse()
         .unwrap();
     assert!((604_700..=604_800).contains(&days), "{days}");
-}
-
-async fn a_lease_is_yielded_only_to_someone(deployment: &Deployment) {
-    let (node, mut other, id) = (
-        patient_node(deployment).await,
-        patient_node(deployment).await,
-        conversation(),
-    );
-    assert!(is_granted(&node, &id, 1).await);
-    let yielded = AfterCommit::Yield { reserve: 2 };
-    let committed = node
-        .redis
-        .commit(commit(&node, &id, 1, 1, yielded))
-        .await
-        .unwrap();
-    assert_eq!(committed.lease, LeaseState::Kept, "nobody waits");
-    assert_eq!(marks(deployment, &id), "3 1");
-
-    assert_eq!(reserve(&other, &id, 1).await, Reservation::Waiting);
-    let committed = node
-        .redis
-        .commit(commit(&node, &id, 1, 3, yielded))
-        .await
-        .unwrap();
-    assert_eq!(committed.lease, LeaseState::Released);
-    assert_eq!(holder(deployment, &id), other.token(1).to_string());
-    assert_eq!(marks(deployment, &id), "3 3", "what is not kept reserves nothing");
-    assert_eq!(
-        other.payload().await,
-        "yours",
-        "told although it is not on the route"
-    );
-}
-
-async fn a_claim_can_be_abandoned(deployment: &Deployment) {
-    let (a, b, c, id) = (
-        patient_node(deployment).await,
-        patient_node(deployment).await,
-        patient_node(deployment).await,
-        conversation(),
-    );
-    assert!(is_granted(&a, &id, 1).await);
-    assert_eq!(reserve(&b, &id, 1).await, Reservation::Waiting);
-    assert_eq!(reserve(&c, &id, 1).await, Reservation::Waiting);
-    b.redis.abandon(&id, &b.token(1)).await.unwrap();
-    assert_eq!(
-        holder(deployment, &id),
-        a.token(1).to_string(),
-        "that was a waiter's place"
-    );
-    a.redis
-        .commit(commit(&a, &id, 1, 1, AfterCommit::Release))
-        .await
-        .unwrap();
-    assert_eq!(holder(deployment, &id), c.token(1).to_string());
-
-    c.redis.abandon(&id, &c.token(1)).await.unwrap();
-    assert_eq!(holder(deployment, &id), "");
-    c.redis.abandon(&id, &c.token(1)).await.unwrap();
-    assert!(is_granted(&b, &id, 2).await);
-}
-
-async fn claims_of_one_node_are_distinct(deployment: &Deployment) {
-    let (node, id) = (Node::start(deployment).await, conversation());
-    assert!(is_granted(&node, &id, 2).await);
-    assert_eq!(reserve(&node, &id, 1).await, Reservation::Waiting);
-    node.redis.abandon(&id, &node.token(1)).await.unwrap();
-    let late = node
-        .redis
-        .commit(commit(&node, &id, 1, 9, AfterCommit::Release))
-        .await
-        .unwrap();
-    assert_eq!(
-        late.lease,
-        LeaseState::Lost,
-        "a late command of an old claim does not touch a newer one"
-    );
-    assert_eq!(holder(deployment, &id), node.token(2).to_string());
 }
 
 async fn marks_are_set_by_the_commit_alone(deployment: &Deployment) {

@@ -7,6 +7,8 @@ mod support;
 
 mod bus;
 mod codes;
+mod contract;
+mod events;
 mod leases;
 mod offline;
 mod presence;

@@ -1,7 +1,7 @@
 //! The last entries of conversations.
 
 use bytes::Bytes;
-use starling_core::ports::{AfterCommit, Bus, Commit, Leases, RecentEntries};
+use starling_core::ports::{AfterCommit, Commit, Leases, RecentEntries};
 use starling_protocol::{ConversationId, Seq};
 use starling_redis::RedisSettings;
 
@@ -9,10 +9,8 @@ use crate::server::Deployment;
 use crate::support::{Node, conversation, on_both};
 
 on_both! {
-    commits_keep_what_follows,
-    what_is_read_takes_the_place_of_less,
+    what_is_not_an_entry_is_not_taken_for_one,
     the_list_is_bounded_and_expires,
-    the_batch_is_published_behind_the_payload,
 }
 
 fn batch(node: &Node, id: &ConversationId, first: Seq, head: Seq) -> Commit {
@@ -50,55 +48,13 @@ async fn kept(node: &Node, id: &ConversationId, limit: usize) -> Vec<Seq> {
     kept.into_iter().map(|(seq, _)| seq).collect()
 }
 
-async fn commits_keep_what_follows(deployment: &Deployment) {
+async fn what_is_not_an_entry_is_not_taken_for_one(deployment: &Deployment) {
     let (node, id) = (Node::start(deployment).await, conversation());
-    assert!(kept(&node, &id, 10).await.is_empty());
-    for (first, head, expected) in [
-        (5, 7, vec![5, 6, 7]),
-        (8, 8, vec![5, 6, 7, 8]),
-        // Once more, and late: they are there.
-        (8, 8, vec![5, 6, 7, 8]),
-        (6, 7, vec![5, 6, 7, 8]),
-        // Nine was not heard of.
-        (10, 11, vec![10, 11]),
-        // As by a counter that was set back.
-        (11, 13, vec![11, 12, 13]),
-    ] {
-        commit(&node, &id, first, head).await;
-        assert_eq!(kept(&node, &id, 10).await, expected, "{first}..={head}");
-    }
-    assert_eq!(kept(&node, &id, 2).await, [12, 13]);
-    // A commit without a batch leaves them alone.
-    let mut nothing = batch(&node, &id, 14, 14);
-    nothing.entries.clear();
-    node.redis.commit(nothing.into()).await.unwrap();
-    assert_eq!(kept(&node, &id, 10).await, [11, 12, 13]);
-    // What takes something back leaves nothing from before it.
-    let mut deletion = batch(&node, &id, 14, 15);
-    deletion.takes_back = true;
-    node.redis.commit(deletion.into()).await.unwrap();
-    assert_eq!(kept(&node, &id, 10).await, [14, 15]);
-    // What is not an entry is not taken for one.
+    commit(&node, &id, 14, 15).await;
     deployment.cli(&["RPUSH", &format!("recent:{{{id}}}"), "nonsense"]);
     assert_eq!(kept(&node, &id, 10).await, [14, 15]);
     commit(&node, &id, 16, 16).await;
     assert_eq!(kept(&node, &id, 10).await, [16]);
-}
-
-async fn what_is_read_takes_the_place_of_less(deployment: &Deployment) {
-    let (node, id) = (Node::start(deployment).await, conversation());
-    let put = async |range: std::ops::RangeInclusive<Seq>| {
-        let entries: Vec<_> = range.map(|seq| (seq, entry(seq))).collect();
-        node.redis.keep_recent(&id, &entries).await.unwrap();
-        kept(&node, &id, 100).await
-    };
-    assert_eq!(put(3..=5).await, [3, 4, 5]);
-    assert_eq!(put(1..=5).await, [1, 2, 3, 4, 5]);
-    commit(&node, &id, 6, 6).await;
-    assert_eq!(put(2..=5).await, [1, 2, 3, 4, 5, 6], "what goes further stays");
-    assert_eq!(put(6..=7).await, [6, 7]);
-    node.redis.keep_recent(&id, &[]).await.unwrap();
-    assert_eq!(kept(&node, &id, 100).await, [6, 7]);
 }
 
 async fn the_list_is_bounded_and_expires(deployment: &Deployment) {
@@ -125,21 +81,4 @@ async fn the_list_is_bounded_and_expires(deployment: &Deployment) {
     none.redis.keep_recent(&id, &entries).await.unwrap();
     assert!(kept(&none, &id, 10).await.is_empty());
     assert!(kept(&node, &id, 10).await.is_empty());
-}
-
-async fn the_batch_is_published_behind_the_payload(deployment: &Deployment) {
-    let (a, mut b, id) = (
-        Node::start(deployment).await,
-        Node::start(deployment).await,
-        conversation(),
-    );
-    for node in [&a, &b] {
-        node.redis
-            .join_routes(std::slice::from_ref(&id), &node.incarnation)
-            .await
-            .unwrap();
-    }
-    commit(&a, &id, 1, 2).await;
-    let parts = [Bytes::from_static(b"head "), entry(1), entry(2)];
-    assert_eq!(b.payload().await, parts.concat());
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use nix::sys::signal::Signal;
 use starling_core::ports::{
-    AfterCommit, Bus, BusEvent, Codes, Commit, ConnectionId, Incarnation, Leases, OfflineIndex,
+    AfterCommit, Bus, BusEvent, Codes, Commit, ConnectionId, EventQueue, Incarnation, Leases, OfflineIndex,
     PresenceIndex, Quota, Quotas, RateLimit, RateLimiter, Reservation, SessionMap, SessionRef, Unavailable,
 };
 use starling_redis::{Redis, RedisSettings};
@@ -99,11 +99,8 @@ fn methods() -> Vec<(&'static str, Method)> {
             .alive(&[Incarnation::fresh(), Incarnation::fresh()])),
         method!("publish", |redis| redis
             .publish(&[Incarnation::fresh()], Bytes::from_static(b"payload"))),
-        method!("announce", |redis| redis.announce(
-            &conversation(),
-            Bytes::new(),
-            &Incarnation::fresh()
-        )),
+        method!("routes", |redis| redis
+            .routes(&(0..1000).map(|_| conversation()).collect::<Vec<_>>())),
         method!("join_routes", |redis| redis.join_routes(
             &(0..1000).map(|_| conversation()).collect::<Vec<_>>(),
             &Incarnation::fresh()
@@ -145,15 +142,35 @@ fn methods() -> Vec<(&'static str, Method)> {
             1,
             2
         )),
-        method!("put_code", |redis| redis.put(
+        method!("put_code", |redis| Codes::put(
+            &redis,
             "subject",
             &[0; 32],
             Duration::from_secs(1)
         )),
+        method!("put_events", |redis| EventQueue::put(
+            &redis,
+            "sink",
+            &(0..1000).map(|_| conversation()).collect::<Vec<_>>()
+        )),
+        method!("take_events", |redis| EventQueue::take(
+            &redis,
+            "sink",
+            &token(),
+            10,
+            Duration::from_secs(1)
+        )),
+        method!("give_back_events", |redis| EventQueue::give_back(
+            &redis,
+            "sink",
+            &token(),
+            &[(conversation(), None)]
+        )),
         method!("attempt", |redis| redis.attempt("subject", 5)),
         method!("consume", |redis| redis.consume("subject", &[0; 32])),
         method!("spend", |redis| redis.spend("subject", Quota::per_hour(1_000))),
-        method!("take", |redis| redis.take(
+        method!("take", |redis| RateLimiter::take(
+            &redis,
             &user(),
             1,
             RateLimit {

@@ -47,7 +47,7 @@ async fn a_password_comes_with_the_url() {
     // As docs/redis.md says.
     let mut rules = vec!["ACL", "SETUSER", "starling", "on", ">secret"];
     rules.extend(
-        "~lock:* ~seq:* ~waiters:* ~polls:* ~route:* ~recent:* ~alive:* ~user:* ~queue:* ~rate:* ~away:* ~users:* ~nodes:* ~code:* ~quota:* &node:*".split(' '),
+        "~lock:* ~seq:* ~waiters:* ~polls:* ~route:* ~recent:* ~alive:* ~user:* ~queue:* ~rate:* ~away:* ~users:* ~nodes:* ~code:* ~quota:* ~events:* ~taken:* &node:*".split(' '),
     );
     rules
         .extend("-@all +@connection +@pubsub +@scripting +@read +@write +@hash +@set +@sortedset".split(' '));

@@ -30,10 +30,13 @@ async fn every_route_is_documented() {
         .map(|(method, path, _)| format!("{method} {path}"))
         .collect();
     let expected = [
+        "get /api/redis/status",
         "get /health",
         "get /livez",
         "get /metrics",
         "get /readyz",
+        "get /v1/admin/conversations/{id}/stats",
+        "get /v1/admin/stats",
         "post /v1/auth/code",
         "post /v1/auth/refresh",
         "get /v1/auth/sessions",
@@ -79,6 +82,7 @@ async fn every_route_is_documented() {
         "post /v1/invites/accept",
         "get /v1/me",
         "patch /v1/me",
+        "get /v1/me/stats",
         "put /v1/presence",
         "post /v1/presences",
         "get /v1/users/{user}",

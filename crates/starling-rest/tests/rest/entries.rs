@@ -217,14 +217,14 @@ async fn receipts_say_who_has_what() {
     assert_eq!(
         first,
         json!({"members": [
-            {"user": "alice", "delivered": 2, "read": 2},
-            {"user": "bob", "delivered": 2, "read": 2},
+            {"user": "alice", "delivered": 2, "read": 2, "role": "admin"},
+            {"user": "bob", "delivered": 2, "read": 2, "role": "member"},
         ], "next": "bob"})
     );
     let rest = app.get("carol", &format!("{receipts}?after=bob")).await.body;
     assert_eq!(
         rest,
-        json!({"members": [{"user": "carol", "delivered": 2, "read": 2}]})
+        json!({"members": [{"user": "carol", "delivered": 2, "read": 2, "role": "member"}]})
     );
 
     for (path, status, code) in [

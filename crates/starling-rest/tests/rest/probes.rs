@@ -132,3 +132,23 @@ async fn a_draining_engine_is_not_ready() {
     let ready = probe(&app, "/readyz").await;
     assert_eq!((ready.status, &ready.body["status"]), (404, &json!("draining")));
 }
+
+#[tokio::test(start_paused = true)]
+async fn chatters_path_says_whether_redis_is_reached() {
+    let app = App::new().await;
+    let connected = probe(&app, "/api/redis/status").await;
+    assert_eq!(
+        (connected.status, connected.body),
+        (
+            200,
+            json!({"success": true, "status": "connected", "node": "node1"})
+        )
+    );
+    app.coordination.set_reachable(false);
+    later().await;
+    let gone = probe(&app, "/api/redis/status").await;
+    assert_eq!(
+        (gone.status, &gone.body["success"], &gone.body["status"]),
+        (503, &json!(false), &json!("disconnected"))
+    );
+}

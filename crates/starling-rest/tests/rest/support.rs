@@ -25,6 +25,7 @@ impl Authenticator for NamedTokens {
             Some((user, session)) => (user, Some(SignInId::from_wire(session))),
             None => (token, None),
         };
+        let admin = user == "is:the administrator";
         let user = user.strip_prefix("is:").and_then(|user| UserId::new(user).ok());
         let user = user.ok_or_else(|| Error::new(ErrorCode::Unauthenticated, "the token has expired"))?;
         Ok(Identity {
@@ -32,6 +33,7 @@ impl Authenticator for NamedTokens {
             user,
             expires_at: None,
             sign_in: session,
+            admin,
         })
     }
 }

@@ -1,7 +1,7 @@
 //! The event `error`, and acknowledgements.
 
 use serde::Serialize;
-use starling_protocol::{ClientId, CloseCode, Error};
+use starling_protocol::{ClientId, CloseCode, Error, ErrorCode};
 
 use crate::live::Live;
 use crate::parser::{Frame, Parser};
@@ -79,6 +79,26 @@ pub(super) fn complain_of(live: &Live, asked: &Asked, error: &Error, key: Option
         complaint: complaint(asked, error, key),
     };
     live.acknowledge(asked, &failed);
+}
+
+/// Tells a client that what it asked for was not done: by the acknowledgement that it waits for, or else by `error`.
+pub(super) fn refuse(live: &Live, asked: &Asked, error: &Error) {
+    if asked.ack.is_none() {
+        return live.emit("error", &complaint(asked, error, None));
+    }
+    let failed = Failed {
+        success: false,
+        complaint: complaint(asked, error, None),
+    };
+    live.acknowledge(asked, &failed);
+}
+
+/// As the seeds' servers do: what nobody listens for is passed over. But who waits for an answer gets one.
+pub(super) fn unknown_event(live: &Live, asked: &Asked) {
+    if asked.ack.is_some() {
+        let error = Error::new(ErrorCode::UnknownCommand, "there is no such event");
+        refuse(live, asked, &error);
+    }
 }
 
 /// Why the connection ends.

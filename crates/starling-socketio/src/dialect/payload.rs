@@ -2,7 +2,8 @@
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use starling_protocol::{Error, ErrorCode, UserId};
+use starling_protocol::{ClientId, Error, ErrorCode, UserId};
+use uuid::Uuid;
 
 use crate::live::Live;
 use crate::token::not_yours;
@@ -29,4 +30,13 @@ pub(super) fn check_own(live: &Live, named: Option<&UserId>) -> Result<(), Error
         Some(user) if user != live.user() => Err(not_yours()),
         _ => Ok(()),
     }
+}
+
+/// A key for a message that came without one.
+///
+/// # Errors
+/// None that can be: a UUID is a key.
+pub(super) fn fresh_key() -> Result<ClientId, Error> {
+    ClientId::new(Uuid::new_v4().simple().to_string())
+        .map_err(|invalid| Error::new(ErrorCode::Internal, invalid.to_string()))
 }

@@ -46,6 +46,25 @@ async fn chat_service_clients_are_served() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn community_chats_clients_are_served() {
+    in_every_way("community.mjs").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn chatters_clients_are_served() {
+    for (client, transport, parser) in [
+        (NEW, "websocket", "json"),
+        (NEW, "polling", "msgpack"),
+        (OLDER, "upgrade", "json"),
+    ] {
+        println!("{client}, {transport}, {parser}");
+        let env = [("CLIENT", client), ("TRANSPORT", transport), ("PARSER", parser)];
+        // A node of its own: the two people of the script are to be strangers.
+        run("chatter.mjs", &Services::new().node().await.url(), &env).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn chat_services_own_example_runs() {
     let node = Services::new().node().await;
     run("snippet.cjs", &node.url(), &[]).await;
@@ -85,20 +104,16 @@ async fn all_dialects_see_one_order_on_all_nodes() {
     let services = Services::new();
     let (first, second) = (services.node().await, services.node().await);
     let other = second.url();
-    let env = [
-        ("OTHER_URL", other.as_str()),
-        ("COUNT", "60"),
-        ("ROOM", "together"),
-    ];
+    let env = [("OTHER_URL", other.as_str())];
     let mut script = start("together.mjs", &first.url(), &env);
     script.until("joined").await.unwrap();
     let join = Command::Join(Join {
-        conversation: ConversationId::new("together").unwrap(),
+        conversation: ConversationId::new("community").unwrap(),
     });
     let bob = UserId::new("bob").unwrap();
     second.engine.execute(&bob, join).await.unwrap();
     for number in 0..20 {
-        second.send("bob", "together", &format!("bob {number}")).await;
+        second.send("bob", "community", &format!("bob {number}")).await;
     }
     script.succeed().await.unwrap();
 }

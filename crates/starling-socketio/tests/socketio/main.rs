@@ -14,6 +14,7 @@ mod clients;
 mod dialects;
 mod front;
 mod node;
+mod polling;
 mod recovery;
 mod refusals;
 mod slow;

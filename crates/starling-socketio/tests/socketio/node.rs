@@ -2,12 +2,15 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
+use axum::Router;
 use starling_core::memory::{MemoryCoordination, MemoryStore, ports};
 use starling_core::{Authenticator, Engine, Identity, Settings};
 use starling_gateway::listen;
 use starling_protocol::{ClientId, Command, ConversationId, Error, ErrorCode, Reply, Send, Sent, UserId};
+use starling_rest::{CorsOrigin, Rest, RestSettings};
 use starling_socketio::{Rooms, SocketIo, SocketIoSettings, router};
 use tokio::task::AbortHandle;
 
@@ -26,10 +29,8 @@ impl Authenticator for Tokens {
             None => (token, None),
         };
         Ok(Identity {
-            user: UserId::new(user).map_err(|_| refuse())?,
-            name: None,
             expires_at,
-            sign_in: None,
+            ..Identity::of(UserId::new(user).map_err(|_| refuse())?)
         })
     }
 }
@@ -59,6 +60,7 @@ impl Services {
     pub(crate) async fn node_with(&self, settings: SocketIoSettings) -> Node {
         let engine = Settings {
             sends: None,
+            presence_grace: Duration::from_millis(200),
             ..Settings::default()
         };
         let engine = Engine::start(ports(&self.store, &self.coordination), engine)
@@ -67,7 +69,9 @@ impl Services {
         let socketio = SocketIo::new(engine.clone(), Arc::new(Tokens), settings);
         let listener = listen("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = axum::serve::Listener::local_addr(&listener).unwrap();
-        let app = router(socketio).into_make_service_with_connect_info::<SocketAddr>();
+        let app = router(socketio)
+            .merge(native(engine.clone()))
+            .into_make_service_with_connect_info::<SocketAddr>();
         let server = tokio::spawn(async move { axum::serve(listener, app).await }).abort_handle();
         Node {
             address,
@@ -75,6 +79,18 @@ impl Services {
             server,
         }
     }
+}
+
+/// The HTTP API, for what the seeds have no words for.
+fn native(engine: Arc<Engine>) -> Router {
+    let settings = RestSettings {
+        service: "starling".into(),
+        version: "0".into(),
+        cors_origin: CorsOrigin::Same,
+        metrics: Arc::new(String::new),
+        client_address: Arc::new(|peer, _| peer),
+    };
+    starling_rest::router(Rest::new(engine, Arc::new(Tokens), settings))
 }
 
 pub(crate) struct Node {

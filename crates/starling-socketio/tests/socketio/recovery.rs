@@ -1,12 +1,24 @@
 //! Clients whose node dies.
 
+use std::time::Duration;
+
 use starling_protocol::{Command, ConversationId, Join, UserId};
+use tokio::time::{sleep, timeout};
 
 use crate::clients::start;
 use crate::front::Front;
-use crate::node::Services;
+use crate::node::{Node, Services};
+use crate::polling::{joined, request};
 
 const ROOM: &str = "recovery";
+
+async fn join(node: &Node, user: &str) {
+    let join = Command::Join(Join {
+        conversation: ConversationId::new(ROOM).unwrap(),
+    });
+    let user = UserId::new(user).unwrap();
+    node.engine.execute(&user, join).await.unwrap();
+}
 
 /// What becomes of a node.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -38,14 +50,7 @@ async fn goes_on(end: End) {
         let env = [("TRANSPORT", transport), ("PARSER", parser), ("ROOM", ROOM)];
         let mut client = start("recovery.mjs", &front.url(), &env);
         client.until("joined").await.unwrap();
-        let join = Command::Join(Join {
-            conversation: ConversationId::new(ROOM).unwrap(),
-        });
-        second
-            .engine
-            .execute(&UserId::new("bob").unwrap(), join)
-            .await
-            .unwrap();
+        join(&second, "bob").await;
         for number in 1..=10 {
             second.send("bob", ROOM, &format!("{number}")).await;
         }
@@ -74,5 +79,33 @@ async fn goes_on(end: End) {
         }
         client.succeed().await.unwrap();
         drop(first);
+    }
+}
+
+/// A node that died between the two polls would leave a client that is told again what it has.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_poll_that_tells_of_a_message_says_how_far_the_client_is_then() {
+    let node = Services::new().node().await;
+    let query = joined(&node, ROOM).await;
+    join(&node, "bob").await;
+    for number in 0..10 {
+        let text = format!("number-{number}");
+        let told = async {
+            loop {
+                let told = request(&node, &query, None).await;
+                if told.contains(&text) {
+                    return told;
+                }
+            }
+        };
+        let send = async {
+            // By then the poll waits: that is when the engine answers it with one packet alone.
+            sleep(Duration::from_millis(100)).await;
+            node.send("bob", ROOM, &text).await;
+        };
+        let (told, ()) = tokio::join!(timeout(Duration::from_secs(10), told), send);
+        let told = told.unwrap();
+        let (_, after) = told.split_once(&text).unwrap();
+        assert!(after.contains(r#"["starling:offset","{"#), "{told}");
     }
 }

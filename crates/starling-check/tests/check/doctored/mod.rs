@@ -2,7 +2,9 @@
 //! those only that cannot help it, and the excerpt must show the guilty line.
 
 mod clients;
+mod governance;
 mod logs;
+mod marks;
 mod sends;
 
 use std::collections::BTreeSet;

@@ -109,7 +109,7 @@ fn i2_a_send_that_is_stored_twice() {
     // Nobody has the second one (I7), and its sender may have left since (I10).
     doctor(I2, &[I7, I10], |run| {
         let sends = sends(&run.history);
-        let send = sends.iter().find(|send| send.ok().is_some())?;
+        let send = sends.iter().find(|send| send.is_plain())?;
         let (_, entry) = slot(&run.store, &send.conversation, send.ok()?)?;
         let mut again = entry.clone();
         let (_, last) = slot(

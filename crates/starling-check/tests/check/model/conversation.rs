@@ -1,12 +1,12 @@
 //! A conversation of the model: its log and its members.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use starling_check::store::{StoreRecord, StoredConversation, StoredMember};
+use starling_check::store::{Governance, StoreRecord, StoredConversation, StoredMember};
 use starling_protocol::{
-    Body, ClientId, Content, ConversationId, Entry, Error, ErrorCode, HeadMark, Kind, Member, Reply, Role,
-    Send, Sent, Seq, UserId,
+    Body, ClientId, Content, ConversationId, Entry, Error, ErrorCode, HeadMark, InviteId, InviteUse, Kind,
+    Member, Profile, Receipt, Reply, Role, Send, Sent, Seq, UserId,
 };
 
 use super::{page, refused, role_of};
@@ -19,6 +19,13 @@ pub(super) struct Conversation {
     pub(super) members: BTreeMap<UserId, Role>,
     former: BTreeMap<UserId, (Role, Seq)>,
     pub(super) delivered: BTreeMap<UserId, Seq>,
+    read: BTreeMap<UserId, Seq>,
+    banned: BTreeSet<UserId>,
+    /// Until which entry.
+    muted: BTreeMap<UserId, i64>,
+    /// How many may join by each, and how many have.
+    invites: BTreeMap<InviteId, (u32, u32)>,
+    profile: Profile,
 }
 
 impl Conversation {
@@ -40,10 +47,20 @@ impl Conversation {
                 .collect(),
             former: BTreeMap::new(),
             delivered: users.iter().map(|user| (user.clone(), 0)).collect(),
+            read: BTreeMap::new(),
+            banned: BTreeSet::new(),
+            muted: BTreeMap::new(),
+            invites: BTreeMap::new(),
+            profile: Profile {
+                open: true,
+                ..Profile::default()
+            },
         };
         let body = Body::Created {
             kind: Kind::Group,
             name: None,
+            description: None,
+            avatar_url: None,
             open: true,
             members,
         };
@@ -96,6 +113,7 @@ impl Conversation {
         let seq = match self.keys.get(&key) {
             Some(seq) => *seq,
             None if !self.members.contains_key(user) => return Err(refused(ErrorCode::NotAMember)),
+            None if self.is_muted(user) => return Err(refused(ErrorCode::Muted)),
             None => {
                 let body = Body::Message(Content::text(send.text.clone()));
                 let seq = self.append(user, Some(send.client_id.clone()), body);
@@ -121,10 +139,14 @@ impl Conversation {
         if users.is_empty() {
             return self.head();
         }
+        self.admit(by, users, None)
+    }
+
+    fn admit(&mut self, by: &UserId, users: Vec<UserId>, invite: Option<InviteUse>) -> Seq {
         let body = Body::Joined {
             users: users.clone(),
             role: Role::Member,
-            invite: None,
+            invite,
         };
         let seq = self.append(by, None, body);
         for user in users {
@@ -136,18 +158,89 @@ impl Conversation {
         seq
     }
 
+    /// Joins by an invite that has room. `None` if there is none, or he is in.
+    pub(super) fn accept(&mut self, user: &UserId) -> Option<Seq> {
+        if self.members.contains_key(user) || self.is_banned(user) {
+            return None;
+        }
+        let (id, (_, uses)) = self.invites.iter_mut().find(|(_, (max, uses))| uses < max)?;
+        *uses += 1;
+        let (id, uses) = (id.clone(), *uses);
+        Some(self.admit(user, vec![user.clone()], Some(InviteUse { id, uses })))
+    }
+
     /// Ends a membership. The seq of the entry, or the head.
     pub(super) fn leave(&mut self, by: &UserId, user: &UserId) -> Seq {
-        let Some(role) = self.members.get(user).copied() else {
+        if !self.members.contains_key(user) {
             return self.head();
-        };
+        }
         let seq = self.append(by, None, Body::Left { user: user.clone() });
-        self.members.remove(user);
-        self.former.insert(user.clone(), (role, seq));
+        self.end(user, seq);
         seq
     }
 
-    pub(super) fn mark(&mut self, user: &UserId, seq: Seq) -> Result<(), Error> {
+    fn end(&mut self, user: &UserId, seq: Seq) {
+        if let Some(role) = self.members.remove(user) {
+            self.former.insert(user.clone(), (role, seq));
+        }
+    }
+
+    pub(super) fn role(&self, user: &UserId) -> Option<Role> {
+        self.members.get(user).copied()
+    }
+
+    pub(super) fn is_banned(&self, user: &UserId) -> bool {
+        self.banned.contains(user)
+    }
+
+    pub(super) fn one_banned(&self) -> Option<&UserId> {
+        self.banned.first()
+    }
+
+    /// Whether he may not make the next entry.
+    fn is_muted(&self, user: &UserId) -> bool {
+        let at = self.head() as i64 + 1;
+        self.muted.get(user).is_some_and(|until| at < *until)
+    }
+
+    /// One of the invites that are not revoked.
+    pub(super) fn invite(&self) -> Option<&InviteId> {
+        self.invites.keys().next()
+    }
+
+    /// Appends what governs the conversation, and takes it in.
+    pub(super) fn govern(&mut self, by: &UserId, client_id: Option<ClientId>, body: Body) -> Seq {
+        let seq = self.append(by, client_id, body.clone());
+        match body {
+            Body::Muted { user, until } => {
+                self.muted.insert(user, until.unwrap_or(i64::MAX));
+            }
+            Body::Unmuted { user } => {
+                self.muted.remove(&user);
+            }
+            Body::Banned { user, .. } => {
+                self.end(&user, seq);
+                self.banned.insert(user);
+            }
+            Body::Unbanned { user } => {
+                self.banned.remove(&user);
+            }
+            Body::RoleChanged { user, role } => {
+                self.members.insert(user, role);
+            }
+            Body::Invited { invite, max_uses, .. } => {
+                self.invites.insert(invite, (max_uses.unwrap(), 0));
+            }
+            Body::Revoked { invite } => {
+                self.invites.remove(&invite);
+            }
+            Body::Updated(profile) => self.profile = *profile,
+            other => panic!("{other:?} governs nothing"),
+        }
+        seq
+    }
+
+    pub(super) fn mark(&mut self, user: &UserId, seq: Seq, read: bool) -> Result<Receipt, Error> {
         if !self.members.contains_key(user) {
             return Err(refused(ErrorCode::NotAMember));
         }
@@ -156,7 +249,17 @@ impl Conversation {
         }
         let mark = self.delivered.entry(user.clone()).or_default();
         *mark = seq.max(*mark);
-        Ok(())
+        let delivered = *mark;
+        let mark = self.read.entry(user.clone()).or_default();
+        if read {
+            *mark = seq.max(*mark);
+        }
+        Ok(Receipt {
+            user: user.clone(),
+            delivered,
+            read: *mark,
+            role: None,
+        })
     }
 
     /// A few entries, as far as the user may read.
@@ -181,14 +284,21 @@ impl Conversation {
             user: user.clone(),
             role,
             delivered: delivered(user),
-            read: 0,
+            read: self.read.get(user).copied().unwrap_or_default(),
             left,
         });
+        let invites = self.invites.iter().filter(|(_, (max, uses))| uses < max);
         let conversation = StoredConversation {
             id: self.id.clone(),
             head: Some(self.head()),
             applied: Some(self.head()),
             members: members.collect(),
+            governance: Some(Governance {
+                profile: self.profile.clone(),
+                banned: self.banned.clone(),
+                muted: self.muted.clone(),
+                invites: invites.map(|(id, (_, uses))| (id.clone(), *uses)).collect(),
+            }),
         };
         let entries = self.log.iter().map(|entry| StoreRecord::Entry((**entry).clone()));
         entries.chain([StoreRecord::Conversation(conversation)]).collect()

@@ -7,7 +7,7 @@ use starling_check::history::Call;
 use starling_check::{ClientRecorder, Recorder};
 use starling_protocol::{
     Body, ClientFrame, ClientId, Command, ConversationId, ConversationState, ConversationSummary, Delivered,
-    Error, ErrorCode, Event, Kind, Ready, Reply, Role, Send, Seq, ServerFrame, Sync, UserId,
+    Error, ErrorCode, Event, Kind, Read, Ready, Reply, Role, Send, Seq, ServerFrame, Sync, UserId,
 };
 
 use super::conversation::Conversation;
@@ -128,15 +128,31 @@ impl Device {
     }
 
     /// Marks what it has of the conversation with this index.
-    pub(super) fn mark(&mut self, index: usize, through_application: bool) {
+    pub(super) fn mark(&mut self, index: usize, through_application: bool, read: bool) {
         let (conversation, seq) = self.cursors.iter().nth(index).unwrap();
         let (conversation, seq) = (conversation.clone(), *seq);
-        let call = Call::Delivered {
-            conversation: conversation.clone(),
-            seq,
+        let id = conversation.clone();
+        let (call, command) = if read {
+            let call = Call::MarkRead { conversation, seq };
+            (
+                call,
+                Command::Read(Read {
+                    conversation: id,
+                    seq,
+                }),
+            )
+        } else {
+            let call = Call::Delivered { conversation, seq };
+            (
+                call,
+                Command::Delivered(Delivered {
+                    conversation: id,
+                    seq,
+                }),
+            )
         };
         let op = through_application.then(|| self.recorder.invoke(call));
-        let frame = self.transmit(Command::Delivered(Delivered { conversation, seq }));
+        let frame = self.transmit(command);
         self.marks.extend(op.map(|op| (frame, op)));
     }
 
@@ -192,7 +208,7 @@ impl Device {
                         let cursor = self.cursors.get_mut(&entry.conversation).unwrap();
                         if entry.seq == *cursor + 1 {
                             *cursor = entry.seq;
-                            if matches!(&entry.body, Body::Left { user } if *user == self.user) {
+                            if entry.body.ends_membership_of(&self.user) {
                                 self.former.insert(entry.conversation.clone());
                             }
                             if matches!(&entry.body, Body::Joined { users, .. } if users.contains(&self.user))

@@ -110,8 +110,8 @@ impl World {
             0..15 => self.speak(d),
             15..40 => drop(self.serve(d)),
             40..65 => drop(self.pump(d)),
-            65..88 => drop(self.hear(d)),
-            88..91 => self.change(d),
+            65..86 => drop(self.hear(d)),
+            86..91 => self.change(d),
             91..93 => self.mark(d),
             93 => self.read(d),
             94 => self.devices[d].sync(),
@@ -207,11 +207,11 @@ impl World {
     }
 
     fn mark(&mut self, d: usize) {
-        let through_application = self.rng.random_bool(0.3);
+        let (through_application, read) = (self.rng.random_bool(0.3), self.rng.random_bool(0.4));
         let device = &mut self.devices[d];
         if !device.cursors.is_empty() {
             let index = self.rng.random_range(0..device.cursors.len());
-            device.mark(index, through_application);
+            device.mark(index, through_application, read);
         }
     }
 

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use rand::RngExt;
+use rand::rngs::StdRng;
 use starling_check::history::Call;
 use starling_protocol::{
-    Body, Command, ConversationId, ErrorCode, Event, Reply, Seq, ServerFrame, Synced, UserId,
+    Body, ClientId, Command, ConversationId, Error, ErrorCode, Event, InviteId, Profile, ReceiptsChange,
+    Reply, Role, Seq, ServerFrame, Synced, UserId,
 };
 
 use super::conversation::Conversation;
@@ -43,10 +45,8 @@ impl World {
                     _ => conversation.send(&user, &send).map(Reply::Sent),
                 }
             }
-            Command::Delivered(mark) => {
-                let conversation = self.conversation(&mark.conversation);
-                conversation.mark(&user, mark.seq).map(|()| Reply::Done {})
-            }
+            Command::Delivered(mark) => self.mark_for(&user, &mark.conversation, mark.seq, false),
+            Command::Read(mark) => self.mark_for(&user, &mark.conversation, mark.seq, true),
             Command::History(history) => {
                 let conversation = self.conversation(&history.conversation);
                 conversation.page(&user, history.after.unwrap_or_default())
@@ -60,6 +60,25 @@ impl World {
             device.outbox.push_back(Out::Close(4003));
         }
         true
+    }
+
+    /// Takes a mark, and tells those who listen.
+    fn mark_for(&mut self, user: &UserId, id: &ConversationId, seq: Seq, read: bool) -> Result<Reply, Error> {
+        let receipt = self.conversation(id).mark(user, seq, read)?;
+        let change = ReceiptsChange {
+            conversation: id.clone(),
+            delivered: 0,
+            read: 0,
+            members: vec![receipt],
+        };
+        for device in self
+            .devices
+            .iter_mut()
+            .filter(|device| device.streams.contains_key(id))
+        {
+            device.say(ServerFrame::Event(Event::Receipts(change.clone())));
+        }
+        Ok(Reply::Done {})
     }
 
     fn stream(&mut self, d: usize, cursors: &BTreeMap<ConversationId, Seq>) -> Synced {
@@ -105,8 +124,8 @@ impl World {
         let position = device.streams.get_mut(&conversation.id).unwrap();
         *position += 1;
         let entry = conversation.entry(*position);
-        let gone = matches!(&entry.body, Body::Left { user } if *user == device.user)
-            && !conversation.members.contains_key(&device.user);
+        let gone =
+            entry.body.ends_membership_of(&device.user) && !conversation.members.contains_key(&device.user);
         device.say(ServerFrame::Event(Event::Entry(entry)));
         if gone {
             device.streams.remove(&conversation.id);
@@ -125,26 +144,32 @@ impl World {
             return;
         }
         let is_creator = user == conversation.creator;
-        let is_member = conversation.members.contains_key(&user);
-        let (call, result) = match self.rng.random_range(0..4) {
+        let role = conversation.role(&user);
+        let joins = match conversation.is_banned(&user) {
+            true => Err(ErrorCode::Banned),
+            false => Ok(()),
+        };
+        let (call, result) = match self.rng.random_range(0..9) {
             0 => {
-                let joined = conversation.join(&user, std::slice::from_ref(&user));
-                (Call::Join { conversation: id }, Ok(joined))
+                let joined = joins.map(|()| conversation.join(&user, std::slice::from_ref(&user)));
+                (Call::Join { conversation: id }, joined)
             }
             1 => {
-                let left = match (is_creator, is_member) {
+                let left = match (is_creator, role) {
                     (true, _) => Err(ErrorCode::Forbidden),
-                    (false, false) => Err(ErrorCode::NotAMember),
-                    (false, true) => Ok(conversation.leave(&user, &user)),
+                    (false, None) => Err(ErrorCode::NotAMember),
+                    (false, Some(_)) => Ok(conversation.leave(&user, &user)),
                 };
                 (Call::Leave { conversation: id }, left)
             }
             2 => {
                 let users = vec![other, user.clone()];
-                let added = if is_member {
+                let added = if users.iter().any(|user| conversation.is_banned(user)) {
+                    Err(ErrorCode::Banned)
+                } else if role >= Some(Role::Moderator) {
                     Ok(conversation.join(&user, &users))
                 } else {
-                    Err(ErrorCode::NotAMember)
+                    Err(ErrorCode::Forbidden)
                 };
                 let call = Call::Add {
                     conversation: id,
@@ -152,7 +177,7 @@ impl World {
                 };
                 (call, added)
             }
-            _ => {
+            3 => {
                 let removed = if is_creator && other != user {
                     Ok(conversation.leave(&user, &other))
                 } else {
@@ -163,6 +188,24 @@ impl World {
                     user: other,
                 };
                 (call, removed)
+            }
+            4 => {
+                let joined = joins.and_then(|()| conversation.accept(&user).ok_or(ErrorCode::UnknownInvite));
+                (Call::Accept { conversation: id }, joined)
+            }
+            _ => {
+                self.sends += 1;
+                let client_id = ClientId::new(format!("s{}", self.sends)).unwrap();
+                let call = Call::Send {
+                    conversation: id,
+                    client_id: client_id.clone(),
+                };
+                // Mostly a member.
+                let member = self.rng.random_range(0..8);
+                let other = conversation.members.keys().nth(member).cloned().unwrap_or(other);
+                let body = governs(&mut self.rng, conversation, &user, other);
+                let governed = body.map(|body| conversation.govern(&user, Some(client_id), body));
+                (call, governed.ok_or(ErrorCode::Forbidden))
             }
         };
         let op = device.recorder.invoke(call);
@@ -194,4 +237,61 @@ impl World {
     fn conversation(&mut self, id: &ConversationId) -> &mut Conversation {
         self.conversations.iter_mut().find(|one| one.id == *id).unwrap()
     }
+}
+
+/// Something by which he governs the conversation, if he may.
+fn governs(rng: &mut StdRng, conversation: &Conversation, by: &UserId, other: UserId) -> Option<Body> {
+    let role = conversation.role(by).filter(|role| *role >= Role::Moderator)?;
+    let his = conversation.role(&other);
+    let head = conversation.head();
+    match rng.random_range(0..9) {
+        0 if role == Role::Admin && his.is_some() && other != conversation.creator => {
+            Some(Body::RoleChanged {
+                user: other,
+                role: if rng.random_bool(0.6) {
+                    Role::Moderator
+                } else {
+                    Role::Member
+                },
+            })
+        }
+        1 | 2 if his.is_some_and(|his| his < role) => Some(Body::Muted {
+            user: other,
+            until: rng.random_bool(0.5).then_some(head as i64 + 12),
+        }),
+        3 if other != *by && his.is_none_or(|his| his <= role) => Some(Body::Unmuted { user: other }),
+        4 if other != *by && his.is_none_or(|his| his < role) => Some(Body::Banned {
+            user: other,
+            removed: his.is_some(),
+        }),
+        5 | 8 => conversation
+            .one_banned()
+            .map(|user| Body::Unbanned { user: user.clone() }),
+        6 => Some(match conversation.invite().filter(|_| rng.random_bool(0.4)) {
+            Some(invite) => Body::Revoked {
+                invite: invite.clone(),
+            },
+            None => Body::Invited {
+                invite: invite_id(head),
+                expires_at: None,
+                max_uses: Some(2),
+            },
+        }),
+        7 => Some(Body::Updated(Box::new(Profile {
+            name: Some(format!("since {head}")),
+            open: true,
+            ..Profile::default()
+        }))),
+        _ => None,
+    }
+}
+
+/// A name of its own for the invite that follows this entry.
+fn invite_id(head: Seq) -> InviteId {
+    let letters = head
+        .to_string()
+        .into_bytes()
+        .into_iter()
+        .map(|digit| char::from(digit - b'0' + b'a'));
+    InviteId::new(format!("{:z>32}", letters.collect::<String>())).unwrap()
 }

@@ -91,6 +91,7 @@ impl Actor {
     /// Re-applies and announces again what is stored up to the head and perhaps was not.
     pub(super) async fn recover(&mut self, head: HeadMark) -> Result<(), Unavailable> {
         let shared = self.shared.clone();
+        shared.events.stored(&self.id);
         let record = shared.ports.directory.conversation(&self.id).await?;
         let applied = record.map_or(0, |record| record.applied.max(self.applied));
         let entries = read_range(&shared.ports, &self.id, applied, head.seq).await?;

@@ -270,6 +270,14 @@ impl Actor {
                 give_up_one(operation);
                 continue;
             }
+            // What its connection has sent before it needs another look: it keeps its place behind that (I5).
+            if again
+                .iter()
+                .any(|before: &Operation| before.same_origin(&operation.origin))
+            {
+                again.push_back(operation);
+                continue;
+            }
             // What is about a message that was not looked up, or that this batch alters, is judged in the next.
             let waits = |target| {
                 let by_him = (target, Some(operation.sender.clone()));
@@ -396,6 +404,7 @@ impl Actor {
             self.suspect = true;
         }
         self.shared.delivery.offer(&self.shared, &entries);
+        self.shared.events.stored(&self.id);
         let announced = Announced::batch(&entries);
         for (operation, entry) in operations.into_iter().zip(entries) {
             operation.answer(&Ok(Outcome::Stored(entry)));

@@ -1,0 +1,52 @@
+//! A polling client by hand: what comes with which poll.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::node::Node;
+
+/// One poll or post, with a connection of its own.
+pub(crate) async fn request(node: &Node, query: &str, body: Option<&str>) -> String {
+    let mut stream = TcpStream::connect(node.address).await.unwrap();
+    let (method, body) = match body {
+        Some(body) => ("POST", body),
+        None => ("GET", ""),
+    };
+    let request = format!(
+        "{method} /socket.io/?EIO=4&transport=polling{query} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
+         Content-Type: text/plain\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut response = String::new();
+    stream.read_to_string(&mut response).await.unwrap();
+    response
+}
+
+/// A polling client of ann's in a room: the query that names its session.
+pub(crate) async fn joined(node: &Node, room: &str) -> String {
+    let open = request(node, "", None).await;
+    let sid = open
+        .split("\"sid\":\"")
+        .nth(1)
+        .unwrap()
+        .split('"')
+        .next()
+        .unwrap();
+    let query = format!("&sid={sid}");
+    request(node, &query, Some("40{\"token\":\"ann\"}")).await;
+    let welcome = request(node, &query, None).await;
+    assert!(welcome.contains("40{\"sid\""), "{welcome}");
+    let join = format!("42[\"join_room\",{{\"roomId\":\"{room}\"}}]");
+    request(node, &query, Some(&join)).await;
+    let mut told = String::new();
+    while !told.contains("room_users") {
+        told += &timeout(Duration::from_secs(10), request(node, &query, None))
+            .await
+            .unwrap();
+    }
+    query
+}
