@@ -48,8 +48,6 @@ pub const TRIALS: &[Trial] = &[
         faults: &["quiet-crash"],
         expected: &[Invariant::I7],
     },
-    // Rarely found: the attempts to deliver what was missed, after 1, 5 and 15 s, are published again. What is wanted
-    // is a fault that takes these away, too.
     Trial {
         defect: defect::NO_RESYNC,
         faults: &["quiet-missed"],

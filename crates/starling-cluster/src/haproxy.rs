@@ -4,13 +4,13 @@ use std::ops::Deref;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
 
 use crate::config::Env;
 use crate::paths::workspace_root;
 use crate::ports::PortPlan;
-use crate::probe::http_ok;
+use crate::probe::{http_ok, http_text};
 use crate::process::{CommandLine, Process};
 
 /// How many nodes `haproxy.cfg` names: `NODE1` to `NODE3`.
@@ -25,6 +25,8 @@ pub struct Haproxy {
     process: Process,
     front_url: String,
     stats_url: String,
+    /// How many nodes there are: the further servers of `haproxy.cfg` are nobody.
+    nodes: usize,
     ready_timeout: Duration,
 }
 
@@ -51,6 +53,7 @@ impl Haproxy {
             process: Process::new(dir, "haproxy", command),
             front_url: format!("http://127.0.0.1:{}", ports.front),
             stats_url: format!("http://127.0.0.1:{}", ports.stats),
+            nodes: ports.nodes.len(),
             ready_timeout,
         }
     }
@@ -65,7 +68,8 @@ impl Haproxy {
         &self.stats_url
     }
 
-    /// Starts it (again) and waits until it has found a node that is ready.
+    /// Starts it (again) and waits until it has found a node that is ready, and that those are not there which this
+    /// cluster does not have.
     pub async fn start(&self) -> Result<()> {
         self.process.spawn(&Env::new())?;
         self.process.wait_ready(self.ready_timeout, || self.ready()).await
@@ -77,8 +81,25 @@ impl Haproxy {
     }
 
     pub(crate) async fn ready(&self) -> Result<()> {
-        http_ok(&format!("{}/readyz", self.front_url)).await
+        http_ok(&format!("{}/readyz", self.front_url)).await?;
+        // It takes every server for alive until it has asked often enough, and would send some connections nowhere.
+        let table = http_text(&format!("{}/stats;csv", self.stats_url)).await?;
+        for server in self.nodes + 1..=NODES {
+            let server = format!("node{server}");
+            let status = status_of(&table, &server).with_context(|| format!("HAProxy has no {server}"))?;
+            ensure!(status.starts_with("DOWN"), "HAProxy takes {server} for {status}");
+        }
+        Ok(())
     }
+}
+
+/// The status of a server in HAProxy's table of statistics.
+fn status_of<'a>(table: &'a str, server: &str) -> Option<&'a str> {
+    let mut rows = table.lines().map(|row| row.split(',').collect::<Vec<_>>());
+    let status = rows.next()?.iter().position(|column| *column == "status")?;
+    rows.find(|row| row.first() == Some(&"nodes") && row.get(1) == Some(&server))?
+        .get(status)
+        .copied()
 }
 
 impl Deref for Haproxy {

@@ -57,7 +57,7 @@ faults! {
         |strike| nodes::crash_at(strike, "before_release");
     "quiet-crash", "a node dies with an entry stored, in a conversation that nobody writes to again" =>
         |strike| quiet::crash(strike);
-    "quiet-missed", "nodes cannot hear the last entry of a conversation that nobody writes to again" =>
+    "quiet-missed", "nodes cannot hear the last entry of a conversation that nobody writes to again, and its node dies" =>
         |strike| quiet::missed(strike);
     "node-killed", "a node gets SIGKILL under load" =>
         |strike| nodes::killed(strike);

@@ -1,5 +1,6 @@
 //! What happens to the last entry of a conversation: nobody writes to it again, so no later entry shows the gap.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +20,8 @@ use crate::stage::{Strike, Strikes, eventually};
 use crate::store;
 
 const MEMBERS: usize = 6;
-const CUT: Duration = Duration::from_secs(2);
+/// For a node to write the directory's mark, which it does every few seconds: shorter than its liveness.
+const MARKED: Duration = Duration::from_secs(8);
 /// How long it may take until not all clients are connected to one node, and how long one attempt.
 const SPREAD: Duration = Duration::from_secs(20);
 const RECONNECT: Duration = Duration::from_secs(2);
@@ -57,7 +59,7 @@ impl Quiet {
     }
 }
 
-/// The load's users who are connected to other nodes than this one. What happened before may have left all of them there:
+/// The load's users who are connected to other nodes only than this one. What happened before may have left all of them there:
 /// then they connect anew, which spreads them.
 async fn connected_elsewhere<'a>(strike: &Strike<'a>, not_at: &Node) -> Result<Vec<&'a Arc<Participant>>> {
     let participants = &strike.stage.cast.participants;
@@ -76,7 +78,16 @@ async fn connected_elsewhere<'a>(strike: &Strike<'a>, not_at: &Node) -> Result<V
         false
     })
     .await?;
-    Ok(participants.iter().filter(is_elsewhere).collect())
+    // Nor may they have a second device there: as that connects elsewhere, it would bring word along.
+    let here: HashSet<_> = participants
+        .iter()
+        .filter(|participant| !is_elsewhere(participant))
+        .map(|participant| participant.user())
+        .collect();
+    Ok(participants
+        .iter()
+        .filter(|participant| !here.contains(participant.user()))
+        .collect())
 }
 
 /// A node stores an entry and dies, and its sender with it: the others must learn of it all the same.
@@ -111,7 +122,8 @@ pub(super) async fn crash(strike: &Strike<'_>) -> Result<Strikes> {
     ))
 }
 
-/// A node announces an entry while the others are cut off from Redis.
+/// A node announces an entry while the others are cut off from Redis, and dies before they are back: it cannot tell
+/// them again, and it has left nothing behind that would be recovered. They must ask.
 pub(super) async fn missed(strike: &Strike<'_>) -> Result<Strikes> {
     let (topology, node) = (&strike.stage.topology, strike.node());
     let quiet = Quiet::make(strike, node, node).await?;
@@ -135,30 +147,49 @@ pub(super) async fn missed(strike: &Strike<'_>) -> Result<Strikes> {
         .send(&quiet.id, quiet.last_words()?, "last words".to_owned(), last)
         .await;
     let acknowledged = timeout(Duration::from_secs(20), acknowledged).await;
-    sleep(CUT).await;
+    eventually("the directory's mark covers the last entry", MARKED, async || {
+        is_marked(strike, &quiet).await.unwrap_or(false)
+    })
+    .await?;
+    node.kill9().await?;
     deaf.iter().for_each(|link| link.set(Weather::Clear));
     quiet.maker.client().close().await;
     ensure!(
         acknowledged.context("the last entry was not acknowledged")??,
         "the last entry was refused"
     );
+    strike.stage.cast.progress.recovered(strike.since(), DEAD).await;
+    node.start().await?;
     let cut = struck() - before;
     Ok(Strikes::new(
         cut.min(is_stored(strike, &quiet).await?),
         format!(
-            "{cut} connections to Redis were cut as {} announced the last entry of {}",
+            "{cut} connections to Redis were cut as {} announced the last entry of {}, and it died",
             node.id(),
             quiet.id
         ),
     ))
 }
 
+/// Whether the directory says that all of the conversation's effects are done, so that nobody recovers it.
+async fn is_marked(strike: &Strike<'_>, quiet: &Quiet) -> Result<bool> {
+    let stored = last_words_of(strike, quiet).await?;
+    let Some(seq) = stored.first().map(|entry| entry.get_i64("seq")).transpose()? else {
+        return Ok(false);
+    };
+    let database = store::open(strike.cluster()).await?;
+    let marked = bson::doc! { "_id": quiet.id.as_str(), "applied": { "$gte": seq } };
+    let conversations = database.collection::<bson::Document>("conversations");
+    Ok(conversations.find_one(marked).await?.is_some())
+}
+
 async fn is_stored(strike: &Strike<'_>, quiet: &Quiet) -> Result<u64> {
+    Ok(last_words_of(strike, quiet).await?.len() as u64)
+}
+
+async fn last_words_of(strike: &Strike<'_>, quiet: &Quiet) -> Result<Vec<bson::Document>> {
     let filter = bson::doc! { "conversation": quiet.id.as_str(), "client_id": quiet.last_words()?.as_str() };
     let database = store::open(strike.cluster()).await?;
-    let found = database
-        .collection::<bson::Document>("entries")
-        .find(filter)
-        .await?;
-    Ok(found.try_collect::<Vec<_>>().await?.len() as u64)
+    let found = database.collection("entries").find(filter).await?;
+    Ok(found.try_collect().await?)
 }
