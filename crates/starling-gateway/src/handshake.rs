@@ -24,7 +24,7 @@ use crate::telemetry::Outcome;
 use crate::{Gateway, GatewaySettings};
 
 /// Most connections are idle and their messages small. (axum's default, 128 KiB, is zeroed at every poll.)
-const READ_BUFFER_BYTES: usize = 4 << 10;
+const READ_BUFFER_BYTES: usize = 1 << 10;
 /// Bytes that are gathered before they are written. There is no maximum: the writer waits for room before it
 /// feeds the next frame, so no more than one frame is ever held beyond this, and a frame that is larger than
 /// some maximum (a page of long messages) would end its connection.
