@@ -15,6 +15,7 @@ use starling_protocol::{ConversationId, Receipt, ReceiptsChange, Seq, UserId};
 use tokio::time::{Instant, sleep};
 
 use crate::chance::{HashMap, HashSet};
+use crate::lru_cache::lru_cache;
 use crate::node_message::NodeMessage;
 use crate::ports::{Incarnation, MemberRecord, Unavailable};
 use crate::rosters;
@@ -54,7 +55,7 @@ impl Default for Receipts {
             moved: Mutex::default(),
             paced: Mutex::default(),
             heard: Mutex::default(),
-            large: Mutex::new(LruCache::new(LARGE_REMEMBERED)),
+            large: Mutex::new(lru_cache(LARGE_REMEMBERED)),
         }
     }
 }

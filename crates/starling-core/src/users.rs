@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use starling_protocol::UserId;
 use tokio::time::Instant;
 
+use crate::lru_cache::lru_cache;
 use crate::shared::Shared;
 
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(10_000).expect("not zero");
@@ -21,7 +22,7 @@ pub(crate) struct Users(Mutex<LruCache<UserId, (Option<String>, Instant)>>);
 
 impl Default for Users {
     fn default() -> Self {
-        Self(Mutex::new(LruCache::new(REMEMBERED)))
+        Self(Mutex::new(lru_cache(REMEMBERED)))
     }
 }
 

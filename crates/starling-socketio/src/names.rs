@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use lru::LruCache;
 use parking_lot::Mutex;
-use starling_core::Engine;
+use starling_core::{Engine, lru_cache};
 use starling_protocol::UserId;
 use tokio::time::Instant;
 
@@ -29,7 +29,7 @@ pub(crate) struct Names {
 impl Default for Names {
     fn default() -> Self {
         Self {
-            known: Mutex::new(LruCache::new(REMEMBERED)),
+            known: Mutex::new(lru_cache(REMEMBERED)),
             hasher: RandomState::new(),
             asking: Default::default(),
         }

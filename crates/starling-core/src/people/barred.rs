@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use starling_protocol::{ConversationId, Error, ErrorCode, UserId};
 use tokio::time::{Instant, timeout};
 
+use crate::lru_cache::lru_cache;
 use crate::shared::Shared;
 use crate::standing::is_direct;
 
@@ -34,10 +35,7 @@ struct Answer {
 
 impl Default for Barred {
     fn default() -> Self {
-        // Grows as it fills.
-        let mut cache = LruCache::unbounded();
-        cache.resize(REMEMBERED);
-        Self(Mutex::new(cache))
+        Self(Mutex::new(lru_cache(REMEMBERED)))
     }
 }
 

@@ -27,6 +27,7 @@ pub(crate) use burial::bury;
 use crate::SharedFrame;
 use crate::chance::HashMap;
 use crate::local_rate::LocalRate;
+use crate::lru_cache::lru_cache;
 use crate::node_message::NodeMessage;
 use crate::ports::{RateLimit, Unavailable};
 use crate::session::Session;
@@ -68,7 +69,7 @@ impl Default for PresenceDesk {
     fn default() -> Self {
         Self {
             due: Mutex::default(),
-            told: Mutex::new(LruCache::new(REMEMBERED)),
+            told: Mutex::new(lru_cache(REMEMBERED)),
             changes: LocalRate::new(CHANGES),
         }
     }

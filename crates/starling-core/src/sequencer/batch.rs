@@ -7,6 +7,7 @@ use lru::LruCache;
 use starling_protocol::Entry;
 
 use super::operation::{Key, Operation};
+use crate::lru_cache::lru_cache;
 
 /// Bounds of one batch.
 pub(crate) const MAX_BATCH: usize = 256;
@@ -40,10 +41,7 @@ pub(crate) struct Recent(LruCache<Key, Arc<Entry>>);
 
 impl Recent {
     pub(crate) fn new() -> Self {
-        // Grows as it fills: most actors see few entries.
-        let mut cache = LruCache::unbounded();
-        cache.resize(RECENT);
-        Self(cache)
+        Self(lru_cache(RECENT))
     }
 
     pub(crate) fn note(&mut self, entry: &Arc<Entry>) {

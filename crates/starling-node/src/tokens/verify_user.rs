@@ -21,7 +21,7 @@ use lru::LruCache;
 use parking_lot::Mutex;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
-use starling_core::{Authenticator, Identity};
+use starling_core::{Authenticator, Identity, lru_cache};
 use starling_protocol::limits::MAX_TOKEN_BYTES;
 use starling_protocol::{Error, ErrorCode, UserId};
 use tokio::sync::Semaphore;
@@ -71,7 +71,7 @@ impl VerifyUser {
             outside: Outside::new(TIMEOUT)?,
             own: None,
             good_for,
-            known: Mutex::new(LruCache::new(REMEMBERED)),
+            known: Mutex::new(lru_cache(REMEMBERED)),
             under_way: Semaphore::new(AT_ONCE),
         })
     }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use lru::LruCache;
 use parking_lot::Mutex;
+use starling_core::lru_cache;
 use starling_protocol::{ConversationId, Entry, Seq, UserId};
 
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(20_000).expect("not zero");
@@ -49,7 +50,7 @@ impl Drop for Watcher {
 }
 
 fn empty<K: Hash + Eq, V>() -> Mutex<LruCache<K, V>> {
-    Mutex::new(LruCache::new(REMEMBERED))
+    Mutex::new(lru_cache(REMEMBERED))
 }
 
 impl Default for Heard {
@@ -58,7 +59,7 @@ impl Default for Heard {
             messages: empty(),
             reads: empty(),
             there: Arc::new(Mutex::new(There {
-                users: LruCache::new(REMEMBERED),
+                users: lru_cache(REMEMBERED),
                 watchers: 0,
             })),
         }
