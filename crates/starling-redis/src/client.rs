@@ -4,7 +4,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
-use fred::clients::{Client, Pipeline};
+use fred::clients::Client;
 use fred::error::ErrorKind;
 use fred::interfaces::LuaInterface;
 use fred::types::{FromValue, Key, Value};
@@ -22,8 +22,8 @@ use crate::{RedisError, RedisSettings};
 
 /// How often a command is sent again where a cluster redirects it.
 const REDIRECTIONS: u32 = 2;
-/// Commands of one pipeline.
-const PIPELINE: usize = 200;
+/// Commands of one question about many that are under way at a time.
+const AT_ONCE: usize = 200;
 
 /// The coordination ports, through Redis: [`starling_core::ports::Leases`], [`starling_core::ports::Bus`], [`starling_core::ports::RecentEntries`],
 /// [`starling_core::ports::SessionMap`], [`starling_core::ports::PresenceIndex`],
@@ -152,31 +152,20 @@ impl Redis {
         }
     }
 
-    /// Runs a command for each subject, many in one pipeline; `queue` puts it there. The outcomes come in the same order.
-    /// In a cluster each goes where its key is.
-    pub(crate) async fn run_for_each<R: FromValue, S: Hash>(
+    /// Runs a command for each subject, many at a time. The outcomes come in the same order. In a cluster each goes where
+    /// its key is: not in fred's pipelines, which a cluster that was restarted sometimes never answered again.
+    pub(crate) async fn run_for_each<R, S: Hash>(
         &self,
         operation: &'static str,
         subjects: &[S],
-        queue: impl AsyncFn(&Pipeline<Client>, &S) -> Result<(), fred::error::Error>,
+        ask: impl AsyncFn(Client, &S) -> Result<R, fred::error::Error>,
     ) -> Result<Vec<R>, RedisError> {
         let mut outcomes = Vec::with_capacity(subjects.len());
-        for some in subjects.chunks(PIPELINE) {
-            let run = async |redis: Client| {
-                let pipeline = redis.pipeline();
-                for subject in some {
-                    queue(&pipeline, subject).await?;
-                }
-                let values: Vec<Value> = pipeline.all().await?;
-                let values = values.into_iter().map(Value::convert);
-                values.collect::<Result<Vec<R>, _>>()
-            };
-            let found = self.run(operation, &some[0], run).await?;
-            if found.len() != some.len() {
-                let reason = format!("{} outcomes of {} commands", found.len(), some.len());
-                return Err(RedisError::Command { operation, reason });
-            }
-            outcomes.extend(found);
+        for some in subjects.chunks(AT_ONCE) {
+            let asked = some
+                .iter()
+                .map(|subject| self.run(operation, subject, async |redis| ask(redis, subject).await));
+            outcomes.extend(try_join_all(asked).await?);
         }
         Ok(outcomes)
     }
