@@ -138,7 +138,7 @@ impl Redis {
         loop {
             let lane = self.lane(subject).ok_or(RedisError::Down)?;
             let sent = Instant::now();
-            let outcome = command(lane.client().clone()).await;
+            let outcome = command(lane.client()).await;
             lane.settle(operation, sent, &outcome);
             match outcome {
                 Err(e) if *e.kind() == ErrorKind::Routing && redirections < REDIRECTIONS => redirections += 1,
@@ -153,7 +153,7 @@ impl Redis {
     }
 
     /// Runs a command for each subject, many at a time. The outcomes come in the same order. In a cluster each goes where
-    /// its key is: not in fred's pipelines, which a cluster that was restarted sometimes never answered again.
+    /// its key is.
     pub(crate) async fn run_for_each<R, S: Hash>(
         &self,
         operation: &'static str,

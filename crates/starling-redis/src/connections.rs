@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fred::clients::Client;
+use fred::interfaces::{ClientLike, ClusterInterface};
 use fred::rustls::pki_types::CertificateDer;
 use fred::rustls::pki_types::pem::PemObject;
 use fred::rustls::{ClientConfig, RootCertStore, crypto::ring};
@@ -20,6 +21,7 @@ use crate::{RedisError, RedisSettings};
 const RECONNECT: (u32, u32, u32) = (50, 1000, 200);
 
 /// Makes clients, none of which is connected yet.
+#[derive(Clone)]
 pub(crate) struct Connections {
     config: Config,
     connection: ConnectionConfig,
@@ -40,6 +42,26 @@ impl Connections {
 
     /// A client for commands: connects again by itself, for ever.
     pub(crate) fn commands(&self) -> Client {
+        self.commands_with(self.config.clone())
+    }
+
+    /// As [`Connections::commands`], in the place of one that has ended. In a cluster it also looks where that one knew
+    /// servers: those that the URL names may be gone.
+    pub(crate) fn commands_after(&self, ended: &Client) -> Client {
+        let mut config = self.config.clone();
+        if let ServerConfig::Clustered { hosts, .. } = &mut config.server {
+            let known = ended
+                .cached_cluster_state()
+                .map(|state| state.unique_primary_nodes());
+            let known = known.filter(|known| !known.is_empty());
+            hosts.extend(known.unwrap_or_else(|| ended.client_config().server.hosts()));
+            hosts.sort();
+            hosts.dedup();
+        }
+        self.commands_with(config)
+    }
+
+    fn commands_with(&self, config: Config) -> Client {
         let (min, max, jitter) = RECONNECT;
         let mut policy = ReconnectPolicy::new_exponential(0, min, max, 2);
         policy.set_jitter(jitter);
@@ -49,7 +71,7 @@ impl Connections {
             ..PerformanceConfig::default()
         };
         Client::new(
-            self.config.clone(),
+            config,
             Some(performance),
             Some(self.connection.clone()),
             Some(policy),

@@ -4,6 +4,11 @@
 //! is stopped, each command takes the whole time limit, and what was sent is carried out when the server goes
 //! on. So a lane whose commands all time out is closed: callers are refused at once, nothing more is sent but a
 //! probe, and the lane opens again when that is answered.
+//!
+//! fred gathers commands, and writes them out with the last one that waits. What waits it counts; commands that it
+//! drops when a connection's task ends it does not count back, and from then on something seems to wait for ever: only
+//! scripts and `PING` are still written out at once, other commands with the next of those, if they have not timed out by
+//! then. So a client whose task has ended is not used again.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -14,6 +19,7 @@ use fred::error::{Error, ErrorKind};
 use fred::interfaces::{ClientLike, ClusterInterface, EventInterface};
 use fred::types::ConnectHandle;
 use fred::types::config::Options;
+use parking_lot::RwLock;
 use tokio::sync::Notify;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{Instant, timeout};
@@ -29,7 +35,9 @@ const IDLE: Duration = Duration::from_secs(1);
 pub(crate) const QUIT: Duration = Duration::from_secs(1);
 
 pub(crate) struct Lane {
-    client: Client,
+    connections: Connections,
+    /// Another one once its task has ended.
+    client: RwLock<Client>,
     born: Instant,
     /// When a command was last answered, in milliseconds since `born`.
     answered: AtomicU64,
@@ -50,7 +58,8 @@ impl Lane {
             .await
             .map_err(|e| RedisError::Connect(e.to_string()))?;
         let lane = Self {
-            client,
+            connections: connections.clone(),
+            client: RwLock::new(client),
             born: Instant::now(),
             answered: AtomicU64::new(0),
             silent: AtomicBool::new(false),
@@ -63,17 +72,17 @@ impl Lane {
 
     /// Whether it is worth sending something.
     pub(crate) fn is_open(&self) -> bool {
-        !self.silent.load(Ordering::Relaxed) && self.client.is_connected()
+        !self.silent.load(Ordering::Relaxed) && self.client.read().is_connected()
     }
 
     /// The client to send with. Report the outcome to [`Lane::settle`].
-    pub(crate) fn client(&self) -> &Client {
-        &self.client
+    pub(crate) fn client(&self) -> Client {
+        self.client.read().clone()
     }
 
     /// The servers to which it is connected, as far as is known.
     pub(crate) fn servers(&self) -> Vec<fred::types::config::Server> {
-        self.client.active_connections()
+        self.client.read().active_connections()
     }
 
     /// Looks anew at which server of the cluster has which slots.
@@ -115,19 +124,22 @@ impl Lane {
         interruptions: Arc<Interruptions>,
         mut closing: Closing,
     ) {
-        let mut reconnects = self.client.reconnect_rx();
+        let mut reconnects = self.client().reconnect_rx();
         loop {
             tokio::select! {
                 () = closing.wait() => {
-                    let _ = timeout(QUIT, self.client.quit()).await;
+                    let _ = timeout(QUIT, self.client().quit()).await;
                     return;
                 }
                 ended = &mut task.0 => {
                     tracing::warn!(?ended, "the redis connection ended; starting it anew");
-                    // fred's idea of its state is stale now; the first answer opens the lane.
+                    // The first answer opens the lane.
                     self.silent.store(true, Ordering::Relaxed);
                     tokio::time::sleep(IDLE.mul_f64(rand::random_range(0.2..0.5))).await;
-                    task = ConnectTask(self.client.connect());
+                    let client = self.connections.commands_after(&self.client());
+                    reconnects = client.reconnect_rx();
+                    task = ConnectTask(client.connect());
+                    *self.client.write() = client;
                 }
                 event = reconnects.recv() => match event {
                     Ok(_) | Err(RecvError::Lagged(_)) => {
@@ -139,9 +151,11 @@ impl Lane {
                     Err(RecvError::Closed) => tokio::time::sleep(IDLE).await,
                 },
                 () = self.look_again.notified() => {
-                    if let Ok(Err(e)) = timeout(self.probe_timeout, self.client.sync_cluster()).await {
+                    if let Ok(Err(e)) = timeout(self.probe_timeout, self.client().sync_cluster()).await {
                         tracing::debug!(error = %e, "cannot look at the cluster");
                     }
+                    // Writes out what waited when fred looked.
+                    self.probe(&interruptions, &mut task).await;
                 }
                 () = self.probe.notified() => self.probe(&interruptions, &mut task).await,
                 () = tokio::time::sleep(IDLE) => {
@@ -156,14 +170,15 @@ impl Lane {
     /// Sends one `PING` and waits for longer than fred waits until it gives the connection up: each write makes
     /// fred start waiting anew, so that a probe every second would keep a dead connection for ever.
     async fn probe(&self, interruptions: &Interruptions, task: &mut ConnectTask) {
-        if !self.client.is_connected() {
+        let client = self.client();
+        if !client.is_connected() {
             return;
         }
         let patient = Options {
             timeout: Some(self.probe_timeout),
             ..Options::default()
         };
-        let outcome = self.client.with_options(&patient).ping::<()>(None).await;
+        let outcome = client.with_options(&patient).ping::<()>(None).await;
         match outcome {
             Ok(()) => {
                 self.heard();
@@ -175,7 +190,7 @@ impl Lane {
             Err(e) if *e.kind() == ErrorKind::Timeout => {
                 self.silent.store(true, Ordering::Relaxed);
                 // Otherwise fred has noticed, and is at it.
-                if self.client.is_connected() {
+                if client.is_connected() {
                     tracing::warn!("a redis connection is dead; starting it anew");
                     task.0.abort();
                 }

@@ -3,11 +3,10 @@
 use bytes::Bytes;
 use starling_core::ports::{AfterCommit, Bus, Commit, Incarnation, Leases};
 use starling_protocol::ConversationId;
-use starling_redis::RedisSettings;
 use tokio::sync::mpsc;
 
 use crate::server::Deployment;
-use crate::support::{Node, conversation, eventually, on_both};
+use crate::support::{Node, conversation, eventually, on_both, patient_settings};
 
 on_both! {
     a_node_is_alive_until_it_lapses,
@@ -123,7 +122,7 @@ impl Node {
 #[tokio::test]
 async fn a_lag_is_told_and_does_not_end_the_stream() {
     let deployment = Deployment::shared_standalone().await;
-    let mut settings = RedisSettings::new(deployment.url());
+    let mut settings = patient_settings(&deployment);
     settings.bus_capacity = 4;
     let mut node = Node::start_with(settings).await;
     let channel = format!("node:{{{}}}", node.incarnation);

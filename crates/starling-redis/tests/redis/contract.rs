@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use starling_contract::{CoordinationPorts, Pace, Service};
-use starling_redis::RedisSettings;
 
 use crate::server::Deployment;
-use crate::support::connect_with;
+use crate::support::{connect_with, patient_settings};
 
 /// Servers that all cases share.
 struct Servers(Arc<Deployment>);
@@ -15,7 +14,7 @@ struct Servers(Arc<Deployment>);
 #[async_trait]
 impl Service for Servers {
     async fn node(&self, pace: Pace) -> Arc<dyn CoordinationPorts> {
-        let mut settings = RedisSettings::new(self.0.url());
+        let mut settings = patient_settings(&self.0);
         settings.lease_ttl = pace.lease;
         settings.handover_ttl = pace.handover;
         settings.poll_interval = pace.poll;

@@ -3,17 +3,16 @@
 use std::time::Duration;
 
 use starling_core::ports::{EventQueue, Incarnation, LeaseToken};
-use starling_redis::RedisSettings;
 
 use crate::server::Deployment;
-use crate::support::{connect_with, conversation, on_both};
+use crate::support::{connect_with, conversation, on_both, patient_settings};
 
 on_both! {
     the_queue_is_bounded_and_expires,
 }
 
 async fn the_queue_is_bounded_and_expires(deployment: &Deployment) {
-    let mut settings = RedisSettings::new(deployment.url());
+    let mut settings = patient_settings(deployment);
     settings.events_max_conversations = 700;
     let redis = connect_with(settings).await;
     let sink: &'static str = format!("s{}", Incarnation::fresh()).leak();

@@ -2,10 +2,10 @@
 
 use starling_core::ports::OfflineIndex;
 use starling_protocol::{ConversationId, Seq, UserId};
-use starling_redis::{Redis, RedisSettings};
+use starling_redis::Redis;
 
 use crate::server::Deployment;
-use crate::support::{connect_with, conversation, on_both, user};
+use crate::support::{connect_with, conversation, on_both, patient_settings, user};
 
 on_both! {
     the_index_is_bounded_and_expires,
@@ -18,7 +18,7 @@ async fn pending(redis: &Redis, user: &UserId) -> Vec<(ConversationId, Seq)> {
 }
 
 async fn the_index_is_bounded_and_expires(deployment: &Deployment) {
-    let mut settings = RedisSettings::new(deployment.url());
+    let mut settings = patient_settings(deployment);
     settings.queue_max_conversations = 2;
     let (redis, user) = (connect_with(settings).await, user());
     let ids = [conversation(), conversation(), conversation()];

@@ -3,10 +3,9 @@
 use bytes::Bytes;
 use starling_core::ports::{AfterCommit, Commit, Leases, RecentEntries};
 use starling_protocol::{ConversationId, Seq};
-use starling_redis::RedisSettings;
 
 use crate::server::Deployment;
-use crate::support::{Node, conversation, on_both};
+use crate::support::{Node, conversation, on_both, patient_settings};
 
 on_both! {
     what_is_not_an_entry_is_not_taken_for_one,
@@ -74,7 +73,7 @@ async fn the_list_is_bounded_and_expires(deployment: &Deployment) {
     ttl();
     assert_eq!(kept(&node, &id, 5_000).await, (201..=1_200).collect::<Vec<_>>());
 
-    let mut settings = RedisSettings::new(deployment.url());
+    let mut settings = patient_settings(deployment);
     settings.recent_max_entries = 0;
     let (none, id) = (Node::start_with(settings).await, conversation());
     commit(&none, &id, 1, 3).await;

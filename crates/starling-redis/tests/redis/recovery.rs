@@ -15,10 +15,15 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::server::{Deployment, Server, free_port};
-use crate::support::{Node, connect, conversation, eventually, user};
+use crate::support::{Node, connect_with, conversation, eventually, user};
 
 /// The time within which any method must fail, with room for a busy machine.
-const BOUND: Duration = Duration::from_secs(4);
+const BOUND: Duration = Duration::from_secs(10);
+/// The time within which all is well again once Redis is back, with the same room: it takes some seconds.
+const RECOVERY: Duration = Duration::from_secs(60);
+
+/// After that a connection that does not answer has been given up.
+const GIVEN_UP: Duration = Duration::from_secs(5);
 
 /// Each case on a standalone server and on a cluster of its own.
 macro_rules! on_own {
@@ -46,6 +51,7 @@ on_own! {
     a_restart_is_survived,
     a_short_stop_is_survived,
     a_long_stop_under_traffic_is_survived,
+    a_connection_given_up_in_the_middle_of_writing_leaves_nothing_behind,
     a_shutdown_is_quick_and_final,
 }
 
@@ -181,6 +187,11 @@ fn methods() -> Vec<(&'static str, Method)> {
     ]
 }
 
+/// With the time limits of a node in service.
+async fn start(deployment: &Deployment) -> Node {
+    Node::start_with(RedisSettings::new(deployment.url())).await
+}
+
 /// Every method works.
 pub(crate) async fn all_work(redis: &Redis) {
     for (name, method) in methods() {
@@ -204,7 +215,7 @@ async fn all_fail(redis: &Redis, bound: Duration) {
 /// Every method works again, after a while; then the node hears itself.
 async fn recovers(node: &mut Node) {
     let mut failed = Vec::new();
-    let all_work = timeout(Duration::from_secs(30), async {
+    let all_work = timeout(RECOVERY, async {
         loop {
             let calls = methods().into_iter().filter(|(name, _)| *name != "listen");
             let calls = calls.map(async |(name, method)| (name, method(node.redis.clone()).await));
@@ -217,7 +228,7 @@ async fn recovers(node: &mut Node) {
         }
     });
     if all_work.await.is_err() {
-        panic!("not within 30 s: every method works; at last {failed:?}");
+        panic!("not within {RECOVERY:?}: every method works; at last {failed:?}");
     }
     eventually("the node hears itself", async || {
         let sent = Bytes::from(Incarnation::fresh().to_string());
@@ -237,7 +248,7 @@ async fn recovers(node: &mut Node) {
 }
 
 async fn a_flush_is_seen(deployment: Deployment) {
-    let (mut node, id) = (Node::start(&deployment).await, conversation());
+    let (mut node, id) = (start(&deployment).await, conversation());
     node.redis.reserve(&id, &node.token(1), 1).await.unwrap();
     deployment.cli_everywhere(&["FLUSHALL"]);
     assert!(!node.redis.keep_alive(&node.incarnation).await.unwrap());
@@ -253,13 +264,14 @@ async fn a_flush_is_seen(deployment: Deployment) {
 }
 
 async fn a_killed_subscription_is_noticed(deployment: Deployment) {
-    let mut node = Node::start(&deployment).await;
+    let mut node = start(&deployment).await;
     for _ in 0..5 {
         node.echo("before").await;
         // Only there: it comes back on another server, perhaps before that one's turn.
         let server = deployment.servers.iter().find(|server| hears_at(server)).unwrap();
         server.cli(&["CLIENT", "KILL", "TYPE", "pubsub"]);
-        assert_eq!(node.missed().await, "resubscribed");
+        // A machine that stalls is told as something else beside.
+        while node.missed().await != "resubscribed" {}
         // In force by now: the first message after the notice is heard.
         node.echo("after").await;
     }
@@ -271,16 +283,16 @@ fn hears_at(server: &Server) -> bool {
 }
 
 async fn killed_command_connections_are_noticed(deployment: Deployment) {
-    let mut node = Node::start(&deployment).await;
+    let mut node = start(&deployment).await;
     for _ in 0..3 {
         deployment.cli_everywhere(&["CLIENT", "KILL", "TYPE", "normal"]);
-        assert_eq!(node.missed().await, "reconnected");
+        assert!(["reconnected", "recovered"].contains(&node.missed().await));
         recovers(&mut node).await;
     }
 }
 
 async fn a_restart_is_survived(mut deployment: Deployment) {
-    let mut node = Node::start(&deployment).await;
+    let mut node = start(&deployment).await;
     for _ in 0..2 {
         for server in &mut deployment.servers {
             server.kill();
@@ -303,16 +315,12 @@ async fn a_restart_is_survived(mut deployment: Deployment) {
         // Several reasons may come as one.
         assert!(["reconnected", "recovered", "resubscribed"].contains(&node.missed().await));
         recovers(&mut node).await;
-        assert!(
-            restarted.elapsed() < Duration::from_secs(10),
-            "{:?}",
-            restarted.elapsed()
-        );
+        assert!(restarted.elapsed() < RECOVERY, "{:?}", restarted.elapsed());
     }
 }
 
 async fn a_short_stop_is_survived(deployment: Deployment) {
-    let mut node = Node::start(&deployment).await;
+    let mut node = start(&deployment).await;
     for server in &deployment.servers {
         server.signal(Signal::SIGSTOP);
     }
@@ -323,12 +331,12 @@ async fn a_short_stop_is_survived(deployment: Deployment) {
     }
     node.missed().await;
     recovers(&mut node).await;
-    assert!(began.elapsed() < Duration::from_secs(12), "{:?}", began.elapsed());
+    assert!(began.elapsed() < RECOVERY, "{:?}", began.elapsed());
 }
 
 /// Callers who try again and again must neither keep a dead connection alive nor wait each time.
 async fn a_long_stop_under_traffic_is_survived(deployment: Deployment) {
-    let mut node = Node::start(&deployment).await;
+    let mut node = start(&deployment).await;
     for server in &deployment.servers {
         server.signal(Signal::SIGSTOP);
     }
@@ -354,11 +362,30 @@ async fn a_long_stop_under_traffic_is_survived(deployment: Deployment) {
     let continued = Instant::now();
     node.missed().await;
     recovers(&mut node).await;
-    assert!(
-        continued.elapsed() < Duration::from_secs(12),
-        "{:?}",
-        continued.elapsed()
-    );
+    assert!(continued.elapsed() < RECOVERY, "{:?}", continued.elapsed());
+}
+
+/// fred counts what waits to be written, and does not count back what it drops; it writes nothing out as long as something
+/// seems to wait.
+async fn a_connection_given_up_in_the_middle_of_writing_leaves_nothing_behind(deployment: Deployment) {
+    let mut node = start(&deployment).await;
+    for server in &deployment.servers {
+        server.signal(Signal::SIGSTOP);
+    }
+    // More than the kernel takes: the rest waits behind it.
+    let payload = Bytes::from(vec![0; 1 << 20]);
+    let flood = (0..200).map(async |_| node.redis.publish(&[Incarnation::fresh()], payload.clone()).await);
+    let flooded = futures::future::join_all(flood).await;
+    assert!(flooded.iter().all(Result::is_err));
+    sleep(GIVEN_UP).await;
+    for server in &deployment.servers {
+        server.signal(Signal::SIGCONT);
+    }
+    recovers(&mut node).await;
+    // Each is the only one under way, and none of a kind that is written out whatever waits.
+    for _ in 0..20 {
+        node.redis.alive(&[Incarnation::fresh()]).await.unwrap();
+    }
 }
 
 async fn a_shutdown_is_quick_and_final(deployment: Deployment) {
@@ -374,24 +401,24 @@ async fn a_shutdown_is_quick_and_final(deployment: Deployment) {
         deployment.servers.iter().map(count).sum()
     };
     let before = clients();
-    let mut node = Node::start(&deployment).await;
+    let mut node = start(&deployment).await;
     assert!(clients() > before);
     let began = Instant::now();
     node.redis.shutdown().await;
-    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    assert!(began.elapsed() < BOUND, "{:?}", began.elapsed());
     all_fail(&node.redis, BOUND).await;
     assert!(node.events.recv().await.is_none());
     eventually("the connections are closed", async || clients() == before).await;
     node.redis.shutdown().await;
 
-    let dropped = Node::start(&deployment).await;
+    let dropped = start(&deployment).await;
     drop(dropped);
     eventually("the last clone closes the connections", async || {
         clients() == before
     })
     .await;
 
-    let stuck = Node::start(&deployment).await;
+    let stuck = start(&deployment).await;
     for server in &deployment.servers {
         server.signal(Signal::SIGSTOP);
     }
@@ -407,28 +434,22 @@ async fn a_failover_of_the_cluster_is_survived() {
     // Several, so that some hear through the server that dies.
     let mut nodes = Vec::new();
     for _ in 0..6 {
-        nodes.push(Node::start(&deployment).await);
+        nodes.push(start(&deployment).await);
     }
     eventually("each master has a subscriber", async || {
         if deployment.servers[..3].iter().all(hears_at) {
             return true;
         }
-        nodes.push(Node::start(&deployment).await);
+        nodes.push(start(&deployment).await);
         false
     })
     .await;
 
     deployment.servers[0].kill();
-    let killed = Instant::now();
     for node in &mut nodes {
         node.missed().await;
         recovers(node).await;
     }
-    assert!(
-        killed.elapsed() < Duration::from_secs(25),
-        "{:?}",
-        killed.elapsed()
-    );
 
     // As a replica now.
     deployment.servers[0].run().await;
@@ -449,7 +470,7 @@ async fn a_failover_from_a_hanging_master_is_survived() {
     let deployment = Deployment::cluster(true).await;
     // So that the others do not even refuse anything meanwhile.
     deployment.cli_everywhere(&["CONFIG", "SET", "cluster-require-full-coverage", "no"]);
-    let mut node = Node::start(&deployment).await;
+    let mut node = start(&deployment).await;
     deployment.servers[0].signal(Signal::SIGSTOP);
     let stopped = Instant::now();
     // Traffic for all masters, all the time.
@@ -472,11 +493,7 @@ async fn a_failover_from_a_hanging_master_is_survived() {
     while in_a_row < 200 {
         let outcome = node.redis.reserve(&conversation(), &node.token(1), 1).await;
         in_a_row = if outcome.is_ok() { in_a_row + 1 } else { 0 };
-        assert!(
-            stopped.elapsed() < Duration::from_secs(30),
-            "{:?}",
-            stopped.elapsed()
-        );
+        assert!(stopped.elapsed() < 2 * RECOVERY, "{:?}", stopped.elapsed());
     }
     traffic.abort();
     deployment.servers[0].signal(Signal::SIGCONT);
@@ -487,11 +504,11 @@ async fn a_failover_from_a_hanging_master_is_survived() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_fell_out_of_its_cluster_is_left() {
     let deployment = Deployment::cluster(false).await;
-    let mut node = Node::start(&deployment).await;
+    let mut node = start(&deployment).await;
     let out = deployment.servers.iter().position(hears_at).unwrap();
     let slots = [["0", "5460"], ["5461", "10922"], ["10923", "16383"]][out];
     deployment.servers[out].cli(&["CLUSTER", "DELSLOTSRANGE", slots[0], slots[1]]);
-    assert_eq!(node.missed().await, "resubscribed");
+    while node.missed().await != "resubscribed" {}
     assert!(!hears_at(&deployment.servers[out]));
     let channel = format!("node:{{{}}}", node.incarnation);
     deployment.servers[(out + 1) % 3].cli(&["PUBLISH", &channel, "hello"]);
@@ -501,7 +518,7 @@ async fn a_server_that_fell_out_of_its_cluster_is_left() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_moved_slot_is_followed() {
     let deployment = Deployment::cluster(false).await;
-    let (node, id) = (Node::start(&deployment).await, conversation());
+    let (node, id) = (start(&deployment).await, conversation());
     node.redis.reserve(&id, &node.token(1), 1).await.unwrap();
     let slot = deployment.cli(&["CLUSTER", "KEYSLOT", &format!("seq:{{{id}}}")]);
     let owner = deployment.servers.iter().position(|server| {
@@ -530,7 +547,7 @@ async fn a_moved_slot_is_followed() {
             .await
             .unwrap();
     }
-    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    assert!(began.elapsed() < BOUND, "{:?}", began.elapsed());
     for server in [to, from] {
         server.cli(&["CLUSTER", "SETSLOT", &slot, "NODE", &to_id]);
     }
@@ -563,11 +580,7 @@ async fn connecting_fails_within_a_bounded_time() {
         let began = Instant::now();
         let outcome = Redis::connect(RedisSettings::new(url.clone())).await;
         assert!(outcome.is_err(), "{url}");
-        assert!(
-            began.elapsed() < Duration::from_secs(10),
-            "{url}: {:?}",
-            began.elapsed()
-        );
+        assert!(began.elapsed() < RECOVERY, "{url}: {:?}", began.elapsed());
     }
 }
 
@@ -575,7 +588,7 @@ async fn connecting_fails_within_a_bounded_time() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn refused_commands_are_not_done_later() {
     let mut deployment = Deployment::standalone().await;
-    let redis = connect(&deployment).await;
+    let redis = connect_with(RedisSettings::new(deployment.url())).await;
     deployment.servers[0].kill();
     eventually("it is noticed", async || redis.ping().await.is_err()).await;
     let ids: Vec<_> = (0..50).map(|_| conversation()).collect();

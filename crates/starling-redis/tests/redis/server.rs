@@ -142,8 +142,9 @@ impl Deployment {
                     "yes",
                     "--cluster-port",
                     &bus_port,
+                    // A machine that stalls for a while is not taken for one that fails.
                     "--cluster-node-timeout",
-                    "1500",
+                    "15000",
                     "--repl-diskless-sync-delay",
                     "0",
                 ])
@@ -181,6 +182,10 @@ impl Deployment {
                         .contains("master_link_status:up")
             })
             .await;
+            // For a fail-over that does not take long.
+            for server in &servers {
+                server.cli(&["CONFIG", "SET", "cluster-node-timeout", "1500"]);
+            }
         }
         Self { servers }
     }

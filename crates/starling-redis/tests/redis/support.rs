@@ -40,8 +40,17 @@ pub(crate) async fn eventually(what: &str, mut check: impl AsyncFnMut() -> bool)
     }
 }
 
+/// With which no case takes a machine that stalls for a second for a Redis that is away.
+pub(crate) fn patient_settings(deployment: &Deployment) -> RedisSettings {
+    let mut settings = RedisSettings::new(deployment.url());
+    settings.command_timeout = Duration::from_secs(10);
+    settings.connect_timeout = Duration::from_secs(10);
+    settings.lease_ttl = Duration::from_secs(60);
+    settings
+}
+
 pub(crate) async fn connect(deployment: &Deployment) -> Redis {
-    connect_with(RedisSettings::new(deployment.url())).await
+    connect_with(patient_settings(deployment)).await
 }
 
 pub(crate) async fn connect_with(settings: RedisSettings) -> Redis {
@@ -72,7 +81,7 @@ pub(crate) struct Node {
 
 impl Node {
     pub(crate) async fn start(deployment: &Deployment) -> Self {
-        Self::start_with(RedisSettings::new(deployment.url())).await
+        Self::start_with(patient_settings(deployment)).await
     }
 
     pub(crate) async fn start_with(settings: RedisSettings) -> Self {
