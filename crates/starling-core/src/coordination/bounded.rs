@@ -1,11 +1,14 @@
 //! A map that holds so many keys at most.
 
 use std::hash::Hash;
+use std::num::NonZeroUsize;
 
 use lru::LruCache;
 
+use crate::lru_cache::lru_cache;
+
 /// So many keys: of a hundred thousand each is some hundred bytes, so a map of them is some ten megabytes.
-pub(super) const AT_MOST: usize = 100_000;
+pub(super) const AT_MOST: NonZeroUsize = NonZeroUsize::new(100_000).expect("not zero");
 
 /// A map of at most [`AT_MOST`] keys. The one that was longest not asked for makes room.
 #[derive(Clone)]
@@ -13,8 +16,7 @@ pub(super) struct Bounded<K: Hash + Eq, V>(LruCache<K, V>);
 
 impl<K: Hash + Eq, V> Default for Bounded<K, V> {
     fn default() -> Self {
-        // Bounded below: the library would take the room for all keys at once.
-        Self(LruCache::unbounded())
+        Self(lru_cache(AT_MOST))
     }
 }
 
@@ -37,9 +39,6 @@ impl<K: Hash + Eq + Clone, V> Bounded<K, V> {
 
     pub(super) fn insert(&mut self, key: K, value: V) {
         self.0.put(key, value);
-        if self.0.len() > AT_MOST {
-            self.0.pop_lru();
-        }
     }
 
     pub(super) fn remove<Q>(&mut self, key: &Q) -> Option<V>
@@ -63,11 +62,12 @@ mod tests {
     #[test]
     fn what_was_longest_not_asked_for_makes_room() {
         let mut map = Bounded::default();
-        for key in 0..AT_MOST {
+        let at_most = AT_MOST.get();
+        for key in 0..at_most {
             map.insert(key, key);
         }
         assert_eq!(map.get(&0), Some(&mut 0));
-        assert_eq!(*map.entry(&AT_MOST, || 7), 7);
+        assert_eq!(*map.entry(&at_most, || 7), 7);
         assert_eq!(map.get(&1), None, "the oldest");
         assert_eq!(map.get(&0), Some(&mut 0));
         assert_eq!((map.remove(&0), map.get(&0)), (Some(0), None));

@@ -38,7 +38,7 @@ impl Waiting {
             if let Some(claim) = &mut place.claim {
                 claim.again = true;
             }
-        } else if self.places.len() < AT_MOST {
+        } else if self.places.len() < AT_MOST.get() {
             self.place(conversation.clone(), now, None);
         }
     }
