@@ -24,6 +24,8 @@ pub(crate) enum Shown {
     Whole,
     /// All but the passwords within the URL.
     WithoutPassword,
+    /// The URL up to its path: in a webhook's the path often is the secret.
+    Origin,
     Not,
 }
 
@@ -51,6 +53,15 @@ const fn url(name: &'static str, default: Option<&'static str>) -> Key {
         default,
         kind: Kind::Text,
         shown: Shown::WithoutPassword,
+    }
+}
+
+const fn webhook_url(name: &'static str) -> Key {
+    Key {
+        name,
+        default: None,
+        kind: Kind::Text,
+        shown: Shown::Origin,
     }
 }
 
@@ -85,7 +96,7 @@ pub(crate) const KEYS: &[Key] = &[
     text("token_audience", None),
     text("token_issuer", None),
     text("code_sender", None),
-    url("code_webhook_url", None),
+    webhook_url("code_webhook_url"),
     Key {
         name: "code_webhook_secret",
         default: None,
@@ -106,7 +117,7 @@ pub(crate) const KEYS: &[Key] = &[
     url("rabbitmq_url", None),
     text("rabbitmq_exchange", Some("starling.events")),
     text("rabbitmq_queue_new_message", None),
-    url("event_webhook_url", None),
+    webhook_url("event_webhook_url"),
     Key {
         name: "event_webhook_secret",
         default: None,

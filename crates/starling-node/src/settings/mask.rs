@@ -29,6 +29,18 @@ pub(crate) fn without_passwords(url: &str) -> String {
     format!("{scheme}://{address}{query}")
 }
 
+/// Where the URL leads to, and that there is more of it.
+pub(crate) fn origin_only(url: &str) -> String {
+    let masked = without_passwords(url);
+    let Some((scheme, rest)) = masked.split_once("://") else {
+        return masked;
+    };
+    match rest.split_once(['/', '?', '#']) {
+        Some((host, after)) if !after.is_empty() => format!("{scheme}://{host}/{MASK}"),
+        _ => masked,
+    }
+}
+
 fn split_query(text: &str) -> (&str, Option<&str>) {
     text.split_once('?')
         .map_or((text, None), |(before, query)| (before, Some(query)))
@@ -76,6 +88,30 @@ mod tests {
             ("hunter2", "***"),
         ] {
             assert_eq!(without_passwords(url), shown);
+        }
+    }
+
+    #[test]
+    fn of_a_webhook_only_the_host_is_shown() {
+        for (url, shown) in [
+            ("https://hooks.example", "https://hooks.example"),
+            ("https://hooks.example/", "https://hooks.example/"),
+            ("https://hooks.example/T0/hunter2", "https://hooks.example/***"),
+            (
+                "https://hooks.example:8443?key=hunter2",
+                "https://hooks.example:8443/***",
+            ),
+            (
+                "https://u:hunter2@hooks.example/a",
+                "https://u:***@hooks.example/***",
+            ),
+            (
+                "https://u:hunter2/x@hooks.example/a",
+                "https://u:***@hooks.example/***",
+            ),
+            ("hunter2", "***"),
+        ] {
+            assert_eq!(origin_only(url), shown);
         }
     }
 }

@@ -2,8 +2,9 @@
 
 use std::fmt::Write;
 
+use super::Loaded;
 use super::keys::{KEYS, Kind, Shown};
-use super::{Loaded, without_passwords};
+use super::mask::{origin_only, without_passwords};
 
 /// Writes all settings. What is secret is masked.
 pub(crate) fn print(loaded: &Loaded) -> String {
@@ -22,6 +23,7 @@ pub(crate) fn print(loaded: &Loaded) -> String {
                 let shown = match key.shown {
                     Shown::Whole => given.text.clone(),
                     Shown::WithoutPassword => without_passwords(&given.text),
+                    Shown::Origin => origin_only(&given.text),
                     Shown::Not => "***".to_owned(),
                 };
                 let value = if key.kind == Kind::Bare && is_bare(&shown) {
