@@ -146,10 +146,19 @@ impl Mongo {
             .members
             .first()
             .context("a replica set has at least one member")?;
-        match first.admin(doc! { "replSetInitiate": config }).await {
-            Ok(_) => Ok(()),
-            Err(error) if code(&error) == Some(ALREADY_INITIALIZED) => self.check_same_members().await,
-            Err(error) => Err(error).context("cannot initiate the replica set"),
+        let deadline = Instant::now() + self.ready_timeout;
+        loop {
+            match first.admin(doc! { "replSetInitiate": config.clone() }).await {
+                Ok(_) => return Ok(()),
+                Err(error) if code(&error) == Some(ALREADY_INITIALIZED) => {
+                    return self.check_same_members().await;
+                }
+                // A machine that stalls for a second does not answer in time.
+                Err(error) if Instant::now() >= deadline => {
+                    return Err(error).context("cannot initiate the replica set");
+                }
+                Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+            }
         }
     }
 

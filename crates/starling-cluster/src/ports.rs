@@ -155,7 +155,7 @@ impl ReservedPort {
 /// A process that this one has just forked holds a copy of every socket until it has become another program, also of
 /// the one that [`unused`] tried the port with.
 async fn unused_soon(port: u16) -> bool {
-    for _ in 0..50 {
+    for _ in 0..500 {
         if unused(port) {
             return true;
         }

@@ -13,6 +13,8 @@ use crate::resp::{self, Reply};
 use crate::tools::Tool;
 
 const SLOTS: usize = 16_384;
+/// A second's worth.
+const LOOKS_PER_MEETING: u32 = 20;
 
 /// One redis-server. It keeps nothing on disk: Starling must live with the loss of all that Redis holds.
 #[derive(Debug)]
@@ -133,6 +135,21 @@ pub(crate) fn cluster_args(bus_port: u16) -> Vec<String> {
     args.map(str::to_owned).to_vec()
 }
 
+/// Tells the first server of the others; of one that it knows it is told in vain.
+async fn introduce(masters: &[Redis], bus_ports: &[u16]) -> Result<()> {
+    for (master, bus_port) in masters.iter().zip(bus_ports).skip(1) {
+        let meet = [
+            "CLUSTER",
+            "MEET",
+            "127.0.0.1",
+            &master.port.to_string(),
+            &bus_port.to_string(),
+        ];
+        masters[0].command(&meet).await?;
+    }
+    Ok(())
+}
+
 /// Makes started, empty servers into one Redis Cluster, the slots in even shares, and waits until all agree.
 pub(crate) async fn join_cluster(masters: &[Redis], bus_ports: &[u16], timeout: Duration) -> Result<()> {
     let count = masters.len();
@@ -147,19 +164,13 @@ pub(crate) async fn join_cluster(masters: &[Redis], bus_ports: &[u16], timeout: 
             .command(&["CLUSTER", "SET-CONFIG-EPOCH", &(index + 1).to_string()])
             .await?;
     }
-    for (master, bus_port) in masters.iter().zip(bus_ports).skip(1) {
-        let meet = [
-            "CLUSTER",
-            "MEET",
-            "127.0.0.1",
-            &master.port.to_string(),
-            &bus_port.to_string(),
-        ];
-        masters[0].command(&meet).await?;
-    }
     let deadline = Instant::now() + timeout;
     for master in masters {
-        loop {
+        for look in 0.. {
+            // Again, since one that was held up has been given up after a while.
+            if look % LOOKS_PER_MEETING == 0 {
+                introduce(masters, bus_ports).await?;
+            }
             let Reply::Text(info) = master.command(&["CLUSTER", "INFO"]).await? else {
                 bail!("{} gives no cluster information", master.name())
             };

@@ -64,7 +64,7 @@ async fn a_cluster_can_be_used_from_spawned_tasks() -> Result<()> {
         cluster
             .mongo()
             .member(0)
-            .terminate(Duration::from_secs(20))
+            .terminate(Duration::from_secs(60))
             .await?;
         cluster.mongo().member(0).start().await?;
         cluster.stop(Data::Wipe).await
@@ -176,7 +176,7 @@ async fn kept_data_is_there_at_the_next_start() -> Result<()> {
     let ports = [ReservedPort::any()?];
     let numbers = ports.each_ref().map(ReservedPort::number);
     let first = Mongo::start_alone(home.path(), &numbers).await?;
-    first.member(0).terminate(Duration::from_secs(20)).await?;
+    first.member(0).terminate(Duration::from_secs(60)).await?;
     drop(first);
     let second = Mongo::start_alone(home.path(), &numbers).await?;
     assert_eq!(second.primary().await, Some(0));

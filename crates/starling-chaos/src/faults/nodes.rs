@@ -34,7 +34,10 @@ pub(super) async fn crash_at(strike: &Strike<'_>, window: &str) -> Result<Strike
         .stage
         .topology
         .armed(&format!("{window}={passes}*off->1*return(crash)"));
-    node.start_with_env(&armed).await?;
+    if let Err(error) = node.start_with_env(&armed).await {
+        // The load may have reached it, and killed it, before it was seen to be ready.
+        check_crashed(strike).context(error)?;
+    }
     lure(strike, &mut chance, || !node.is_alive())
         .await
         .with_context(|| format!("{window} was not passed {} times", passes + 1))?;

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use bson::{Document, doc};
 use futures::TryStreamExt;
+use mongodb::Database;
 use rand::RngExt;
 use rand::seq::IndexedRandom;
 use starling_client::protocol::{ClientId, ConversationId, Create, Kind};
@@ -20,8 +22,8 @@ use crate::stage::{Strike, Strikes, eventually};
 use crate::store;
 
 const MEMBERS: usize = 6;
-/// For a node to write the directory's mark, which it does every few seconds: shorter than its liveness.
-const MARKED: Duration = Duration::from_secs(8);
+/// For a node to write the directory's mark, which it does every few seconds.
+const MARKED: Duration = Duration::from_secs(30);
 /// How long it may take until not all clients are connected to one node, and how long one attempt.
 const SPREAD: Duration = Duration::from_secs(20);
 const RECONNECT: Duration = Duration::from_secs(2);
@@ -56,6 +58,23 @@ impl Quiet {
 
     fn last_words(&self) -> Result<ClientId> {
         Ok(ClientId::new(format!("{}-last-words", self.name))?)
+    }
+
+    async fn last_words_in(&self, database: &Database) -> Result<Vec<Document>> {
+        let filter = doc! { "conversation": self.id.as_str(), "client_id": self.last_words()?.as_str() };
+        let found = database.collection("entries").find(filter).await?;
+        Ok(found.try_collect().await?)
+    }
+
+    /// Whether the directory says that all of the conversation's effects are done, so that nobody recovers it.
+    async fn is_marked_in(&self, database: &Database) -> Result<bool> {
+        let stored = self.last_words_in(database).await?;
+        let Some(seq) = stored.first().map(|entry| entry.get_i64("seq")).transpose()? else {
+            return Ok(false);
+        };
+        let marked = doc! { "_id": self.id.as_str(), "applied": { "$gte": seq } };
+        let conversations = database.collection::<Document>("conversations");
+        Ok(conversations.find_one(marked).await?.is_some())
     }
 }
 
@@ -113,11 +132,11 @@ pub(super) async fn crash(strike: &Strike<'_>) -> Result<Strikes> {
     strike.begins();
     sender.client().close().await;
     check_crashed(strike)?;
-    let stored = is_stored(strike, &quiet).await?;
+    let stored = quiet.last_words_in(&store::open(cluster).await?).await?.len();
     stage.cast.progress.recovered(strike.since(), DEAD).await;
     node.start().await?;
     Ok(Strikes::new(
-        stored,
+        stored as u64,
         format!("{} died with the last entry of {}", node.id(), quiet.id),
     ))
 }
@@ -126,6 +145,7 @@ pub(super) async fn crash(strike: &Strike<'_>) -> Result<Strikes> {
 /// them again, and it has left nothing behind that would be recovered. They must ask.
 pub(super) async fn missed(strike: &Strike<'_>) -> Result<Strikes> {
     let (topology, node) = (&strike.stage.topology, strike.node());
+    let database = store::open(strike.cluster()).await?;
     let quiet = Quiet::make(strike, node, node).await?;
     // For the other nodes to put the conversation's stream in place.
     sleep(Duration::from_millis(500)).await;
@@ -147,10 +167,13 @@ pub(super) async fn missed(strike: &Strike<'_>) -> Result<Strikes> {
         .send(&quiet.id, quiet.last_words()?, "last words".to_owned(), last)
         .await;
     let acknowledged = timeout(Duration::from_secs(20), acknowledged).await;
+    let mut marked = Ok(false);
     eventually("the directory's mark covers the last entry", MARKED, async || {
-        is_marked(strike, &quiet).await.unwrap_or(false)
+        marked = quiet.is_marked_in(&database).await;
+        !matches!(marked, Ok(false))
     })
     .await?;
+    marked?;
     node.kill9().await?;
     deaf.iter().for_each(|link| link.set(Weather::Clear));
     quiet.maker.client().close().await;
@@ -161,35 +184,13 @@ pub(super) async fn missed(strike: &Strike<'_>) -> Result<Strikes> {
     strike.stage.cast.progress.recovered(strike.since(), DEAD).await;
     node.start().await?;
     let cut = struck() - before;
+    let stored = quiet.last_words_in(&database).await?.len() as u64;
     Ok(Strikes::new(
-        cut.min(is_stored(strike, &quiet).await?),
+        cut.min(stored),
         format!(
             "{cut} connections to Redis were cut as {} announced the last entry of {}, and it died",
             node.id(),
             quiet.id
         ),
     ))
-}
-
-/// Whether the directory says that all of the conversation's effects are done, so that nobody recovers it.
-async fn is_marked(strike: &Strike<'_>, quiet: &Quiet) -> Result<bool> {
-    let stored = last_words_of(strike, quiet).await?;
-    let Some(seq) = stored.first().map(|entry| entry.get_i64("seq")).transpose()? else {
-        return Ok(false);
-    };
-    let database = store::open(strike.cluster()).await?;
-    let marked = bson::doc! { "_id": quiet.id.as_str(), "applied": { "$gte": seq } };
-    let conversations = database.collection::<bson::Document>("conversations");
-    Ok(conversations.find_one(marked).await?.is_some())
-}
-
-async fn is_stored(strike: &Strike<'_>, quiet: &Quiet) -> Result<u64> {
-    Ok(last_words_of(strike, quiet).await?.len() as u64)
-}
-
-async fn last_words_of(strike: &Strike<'_>, quiet: &Quiet) -> Result<Vec<bson::Document>> {
-    let filter = bson::doc! { "conversation": quiet.id.as_str(), "client_id": quiet.last_words()?.as_str() };
-    let database = store::open(strike.cluster()).await?;
-    let found = database.collection("entries").find(filter).await?;
-    Ok(found.try_collect().await?)
 }

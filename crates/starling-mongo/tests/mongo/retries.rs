@@ -26,7 +26,7 @@ async fn retried_statements(admin: &Database) -> i64 {
 
 #[tokio::test]
 async fn lost_replies_neither_double_nor_lose_an_entry() {
-    let set = Set::start_with(1, &["--setParameter", "enableTestCommands=1"]).await;
+    let set = Set::of_one(&["--setParameter", "enableTestCommands=1"]).await;
     let mongo = Mongo::connect(empty_settings(&set)).await.unwrap();
     let admin = Client::with_uri_str(set.members[0].uri())
         .await

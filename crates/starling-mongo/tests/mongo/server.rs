@@ -4,7 +4,6 @@
 //! process, the shell kills its `mongod` and removes the data. Statics are never dropped; pipes always close.
 
 use std::env;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -12,6 +11,7 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use starling_cluster::ReservedPort;
 use starling_mongo::{Mongo, MongoSettings, ReplicaSet, init_replica_set};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
@@ -21,6 +21,7 @@ use tokio::time::sleep;
 pub(crate) struct Mongod {
     pub(crate) address: String,
     data: PathBuf,
+    _port: ReservedPort,
     /// Its standard input is the pipe.
     _watchdog: Child,
 }
@@ -40,18 +41,14 @@ impl Mongod {
     /// Starts one; it may take a second before it answers.
     pub(crate) fn start(arguments: &[&str]) -> Self {
         let data = TempDir::with_prefix("starling-mongo-").unwrap().keep();
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
+        let port = ReservedPort::any().unwrap();
         let watchdog = Command::new("sh")
             .args(["-c", WATCHDOG, "sh"])
             .arg(&data)
             .arg(mongod())
             .args([
                 "--port",
-                &port.to_string(),
+                &port.number().to_string(),
                 "--bind_ip",
                 "127.0.0.1",
                 "--nounixsocket",
@@ -68,8 +65,9 @@ impl Mongod {
             .spawn()
             .unwrap();
         Self {
-            address: format!("127.0.0.1:{port}"),
+            address: format!("127.0.0.1:{}", port.number()),
             data,
+            _port: port,
             _watchdog: watchdog,
         }
     }
@@ -123,18 +121,19 @@ pub(crate) struct Set {
 }
 
 impl Set {
-    /// Starts and initiates one. Elections take about two seconds in it.
-    pub(crate) async fn start(size: usize) -> Self {
-        Self::start_with(size, &[]).await
+    /// Of one member.
+    pub(crate) async fn of_one(arguments: &[&str]) -> Self {
+        Self::start(1, Duration::from_secs(2), arguments).await
     }
 
-    /// As [`Set::start`], with more arguments for each member.
-    pub(crate) async fn start_with(size: usize, arguments: &[&str]) -> Self {
+    /// Starts and initiates one, with more arguments for each member. A primary that no majority hears for so long is one
+    /// no more.
+    pub(crate) async fn start(size: usize, election_timeout: Duration, arguments: &[&str]) -> Self {
         let name = format!("set{size}");
         let arguments = [&["--replSet", &name], arguments].concat();
         let members: Vec<Mongod> = (0..size).map(|_| Mongod::start(&arguments)).collect();
         let config = ReplicaSet {
-            election_timeout: Some(Duration::from_secs(2)),
+            election_timeout: Some(election_timeout),
             ..ReplicaSet::new(&name, members.iter().map(|member| member.address.clone()))
         };
         init_replica_set(&members[0].uri(), &config).await.unwrap();
@@ -158,7 +157,7 @@ impl Set {
 /// A set of one, shared by all tests that do not disturb it.
 pub(crate) async fn shared() -> &'static Set {
     static SHARED: OnceCell<Set> = OnceCell::const_new();
-    SHARED.get_or_init(|| Set::start(1)).await
+    SHARED.get_or_init(|| Set::of_one(&[])).await
 }
 
 /// An empty database on the shared set.
@@ -166,10 +165,18 @@ pub(crate) async fn empty_database() -> Mongo {
     Mongo::connect(empty_settings(shared().await)).await.unwrap()
 }
 
-/// Settings for an empty database on this set.
+/// Settings for an empty database on this set, with which no case takes a busy machine for a MongoDB that is away.
 pub(crate) fn empty_settings(set: &Set) -> MongoSettings {
     static NEXT: AtomicU32 = AtomicU32::new(0);
-    MongoSettings::new(set.uri(&format!("test{}", NEXT.fetch_add(1, Ordering::Relaxed))))
+    let uri = set.uri(&format!("test{}", NEXT.fetch_add(1, Ordering::Relaxed)));
+    MongoSettings {
+        read_timeout: Duration::from_secs(30),
+        write_timeout: Duration::from_secs(60),
+        majority_timeout: Duration::from_secs(50),
+        ping_timeout: Duration::from_secs(15),
+        startup_timeout: Duration::from_secs(90),
+        ..MongoSettings::new(uri)
+    }
 }
 
 /// In `PATH`, else where `cargo xtask setup` puts it.
