@@ -27,7 +27,8 @@ async fn a_short_plan_of_faults_breaks_no_promise() {
         binary: node_with_fail_points().await.unwrap(),
         plan: Plan::of(SEED, &FAULTS).unwrap(),
         fail_points: None,
-        acknowledged: None,
+        // So many at least, be the machine slow.
+        acknowledged: Some(1_000),
     };
     let verdict = Box::pin(run.carry_out()).await.unwrap();
     verdict.print();

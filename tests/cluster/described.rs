@@ -17,7 +17,7 @@ use crate::people::{Person, in_development};
 use crate::stage::Stage;
 
 /// Half a minute is usual.
-const PATIENCE: Duration = Duration::from_secs(240);
+const PATIENCE: Duration = Duration::from_secs(900);
 
 /// Those whom the document's examples name, so that they can be found.
 const OTHERS: [&str; 3] = ["alice", "bob", "carol"];

@@ -37,9 +37,9 @@ async fn readiness_follows_what_the_node_depends_on() {
         })
         .await;
     };
-    assert_eq!(status("/readyz").await, Some(200));
+    turns("ready", "/readyz", 200).await;
     assert_eq!(status("/livez").await, Some(200));
-    assert_eq!(status("/health").await, Some(200));
+    turns("in health", "/health", 200).await;
     assert_eq!(status("/metrics").await, Some(200));
     assert_eq!(status("/openapi.json").await, Some(200));
 

@@ -34,7 +34,7 @@ async fn consume(broker: &RabbitMq, queue: &str) -> (Connection, Consumer) {
 }
 
 async fn next(consumer: &mut Consumer) -> Option<Value> {
-    let delivery = timeout(Duration::from_secs(30), consumer.next())
+    let delivery = timeout(Duration::from_secs(90), consumer.next())
         .await
         .ok()??
         .unwrap();
@@ -137,7 +137,7 @@ async fn whoever_wants_hears_of_members_too() {
     let ann = stage.client_at(0, "ann").await;
     let first = ann.create_group(vec![user("bob")]).await.unwrap().id;
     // The exchange is there once something was told.
-    let bound = crate::stage::eventually("the exchange is there", Duration::from_secs(20), async || {
+    let bound = crate::stage::eventually("the exchange is there", Duration::from_secs(60), async || {
         let channel = connection.create_channel().await.unwrap();
         channel
             .queue_declare(

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::stage::{Stage, eventually, user};
 
-const SOON: Duration = Duration::from_secs(10);
+const SOON: Duration = Duration::from_secs(30);
 
 /// The next entry of a conversation that fulfils a wish.
 async fn heard(client: &Client, id: &ConversationId, wish: impl Fn(&Body) -> bool) -> Arc<Entry> {

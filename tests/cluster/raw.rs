@@ -47,9 +47,9 @@ impl Raw {
 
     pub(crate) async fn receive(&mut self) -> Received {
         loop {
-            let next = timeout(Duration::from_secs(10), self.0.next())
+            let next = timeout(Duration::from_secs(30), self.0.next())
                 .await
-                .expect("a frame within 10 s");
+                .expect("a frame within 30 s");
             return match next {
                 Some(Ok(Message::Text(text))) => Received::Frame(text.to_string()),
                 Some(Ok(Message::Binary(bytes))) => Received::Bytes(bytes.to_vec()),

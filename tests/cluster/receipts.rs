@@ -8,7 +8,7 @@ use starling_protocol::{ConversationId, DeliveryStatus, List, ListReceipts, Rece
 
 use crate::stage::{Stage, eventually, user};
 
-const SOON: Duration = Duration::from_secs(10);
+const SOON: Duration = Duration::from_secs(30);
 
 /// The next receipts of a conversation that fulfil a wish.
 async fn told(
@@ -31,6 +31,18 @@ async fn told(
         .expect("the receipts that were waited for")
 }
 
+/// Waits until a client is told of what happens in a conversation.
+async fn has_its_stream(client: &Client, id: &ConversationId) {
+    let entry = async {
+        while !matches!(client.next_event().await.unwrap(), Event::Entry(entry) if entry.conversation == *id)
+        {
+        }
+    };
+    tokio::time::timeout(SOON, entry)
+        .await
+        .expect("the stream begins");
+}
+
 async fn unread(client: &Client, id: &ConversationId) -> u64 {
     let page = client.list(List::default()).await.unwrap();
     let listed = page.conversations.into_iter().find(|listed| listed.id == *id);
@@ -50,6 +62,9 @@ async fn a_message_goes_from_pending_to_read_across_nodes_and_survives_a_node() 
         .await
         .unwrap()
         .id;
+    for client in [&bob, &eve] {
+        has_its_stream(client, &id).await;
+    }
     let seq = ann.send(&id, "hello").await.unwrap().seq;
     // Eve's client marks what its application takes; zoe is away.
     tokio::join!(

@@ -54,7 +54,7 @@ async fn a_token_in_an_address_is_in_no_log() {
     // HAProxy tells of a WebSocket when it has ended.
     eventually(
         "the requests are in the logs",
-        Duration::from_secs(10),
+        Duration::from_secs(30),
         async || {
             let all = read();
             let told = |what: &str| all.iter().any(|(_, text)| text.contains(what));

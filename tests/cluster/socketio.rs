@@ -110,7 +110,7 @@ async fn sockets_are_shown_to_administrators_only(stage: &Stage, clients: &Socke
     // Of clients that polled and left without a word, a node learns by their silence.
     let sockets = eventually(
         "all others are gone from both",
-        Duration::from_secs(90),
+        Duration::from_secs(120),
         async || {
             let (status, shown) = info(1, admin()).await;
             assert_eq!(status, 200, "{shown}");

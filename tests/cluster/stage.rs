@@ -9,7 +9,7 @@ use starling_client::Client;
 use starling_cluster::{Cluster, ClusterConfig, node_with_fail_points};
 use starling_protocol::{Codec, ConversationId, UserId};
 use tokio::sync::{Mutex, MutexGuard};
-use tokio::time::{Instant, sleep};
+use tokio::time::{sleep, timeout};
 
 /// A running cluster; nobody else has one meanwhile.
 pub(crate) struct Stage {
@@ -123,15 +123,16 @@ pub(crate) async fn eventually<T>(
     within: Duration,
     mut check: impl AsyncFnMut() -> Option<T>,
 ) -> T {
-    let deadline = Instant::now() + within;
-    loop {
-        if let Some(value) = check().await {
-            return value;
+    let looking = async {
+        loop {
+            if let Some(value) = check().await {
+                return value;
+            }
+            sleep(Duration::from_millis(20)).await;
         }
-        assert!(
-            Instant::now() < deadline,
-            "did not come about within {within:?}: {what}"
-        );
-        sleep(Duration::from_millis(20)).await;
+    };
+    match timeout(within, looking).await {
+        Ok(value) => value,
+        Err(_) => panic!("did not come about within {within:?}: {what}"),
     }
 }

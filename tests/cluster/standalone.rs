@@ -30,8 +30,12 @@ async fn a_newcomer_needs_no_settings_and_no_services() {
     let _alone = alone().await;
     let node = standalone("newcomer", Env::new()).await;
     node.start().await.unwrap();
-    let said = std::fs::read_to_string(node.log_path()).unwrap();
-    assert!(said.contains(&format!("Look at     {}/", node.url())), "{said}");
+    let welcome = format!("Look at     {}/", node.url());
+    eventually("it says where to look", Duration::from_secs(30), async || {
+        let said = std::fs::read_to_string(node.log_path()).unwrap();
+        said.contains(&welcome).then_some(())
+    })
+    .await;
     let secret = node.data_dir().join("secret");
     let mode = std::fs::metadata(&secret).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);

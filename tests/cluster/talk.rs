@@ -9,7 +9,7 @@ use crate::stage::{Stage, eventually, user};
 
 async fn next_text(client: &Client, id: &ConversationId) -> (u64, String) {
     loop {
-        let event = tokio::time::timeout(Duration::from_secs(10), client.next_event())
+        let event = tokio::time::timeout(Duration::from_secs(30), client.next_event())
             .await
             .unwrap()
             .unwrap();
@@ -83,7 +83,7 @@ async fn members_come_and_go_while_they_are_connected_elsewhere() {
     ann.send(&id, "after").await.unwrap();
     eventually(
         "bob knows that he is removed",
-        Duration::from_secs(10),
+        Duration::from_secs(30),
         async || {
             matches!(bob.next_event().await.unwrap(), Event::Removed(removed) if removed == id).then_some(())
         },

@@ -74,7 +74,7 @@ impl Listener {
     async fn has(&self, id: &ConversationId, last: Seq) {
         let expected: Vec<_> = (1..=last).collect();
         // A conversation that a killed node has told of is another's after 30 seconds.
-        let within = Duration::from_secs(60);
+        let within = Duration::from_secs(120);
         eventually("all is told", within, async || {
             let told = self.told(id);
             assert!(

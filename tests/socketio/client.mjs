@@ -42,7 +42,7 @@ export class Client {
   }
 
   // The first argument of the next event of this name that fits; every event is given out once.
-  next(event, fits = () => true, within = 10_000) {
+  next(event, fits = () => true, within = 30_000) {
     const wanted = (heard) => heard.event === event && fits(heard.args[0]);
     const index = this.told.findIndex(wanted);
     if (index >= 0) return Promise.resolve(this.told.splice(index, 1)[0].args[0]);
@@ -64,9 +64,14 @@ export class Client {
 
   ask(event, payload) {
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error(`${event} was not acknowledged`)), 10_000);
+      const timer = setTimeout(() => reject(new Error(`${event} was not acknowledged`)), 30_000);
       this.socket.emit(event, payload, (answer) => { clearTimeout(timer); resolve(answer); });
     });
+  }
+
+  // Chatter's: whatever is said from now on is told live, since events are carried out once its conversations flow.
+  async isLive() {
+    assert.equal((await this.ask("sync", { conversations: [] })).success, true);
   }
 
   async join(roomId) {
@@ -88,7 +93,7 @@ export function hasFields(value, fields) {
 }
 
 // Looks again until it is so.
-export async function eventually(check, within = 10_000) {
+export async function eventually(check, within = 30_000) {
   const began = Date.now();
   while (!(await check())) {
     assert.ok(Date.now() - began < within, "it did not come about");

@@ -23,19 +23,20 @@ EVENTS = ["connected", "joined_room", "new_message", "message_sent", "user_typin
 
 
 class Client:
-    def __init__(self, user, namespace="/"):
+    def __init__(self, user, namespace="/", patience=30):
         self.told = {}
         self.changed = threading.Condition()
         self.namespace = namespace
-        self.socket = socketio.Client()
+        self.socket = socketio.Client(request_timeout=30)
         for event in EVENTS:
             # One argument and no more: a handler that is given another raises, and the test fails below.
             self.socket.on(event, lambda data, event=event: self.hear(event, data), namespace=namespace)
         self.socket.on("connect_error", lambda data: refusals.append(data["message"]), namespace=namespace)
-        self.socket.connect(URL, auth={"token": TOKENS.get(user, user)}, transports=TRANSPORT, namespaces=[namespace])
+        self.socket.connect(URL, auth={"token": TOKENS.get(user, user)}, transports=TRANSPORT, namespaces=[namespace],
+                            wait_timeout=patience)
 
     def ask(self, event, data):
-        answer = self.socket.call(event, data, namespace=self.namespace, timeout=10)
+        answer = self.socket.call(event, data, namespace=self.namespace, timeout=30)
         assert answer["success"], answer
         return answer.get("data")
 
@@ -46,7 +47,7 @@ class Client:
 
     def next(self, event):
         with self.changed:
-            if not self.changed.wait_for(lambda: self.told.get(event), timeout=10):
+            if not self.changed.wait_for(lambda: self.told.get(event), timeout=30):
                 raise AssertionError(f"{event} was not told; told: {sorted(self.told)}")
             return self.told[event].pop(0)
 
@@ -78,6 +79,9 @@ def chatter():
     names = [f"chad-{ROOM}", f"cora-{ROOM}"]
     chad, cora = [Client(name, "/chatter") for name in names]
     assert [client.next("connected")["userId"] for client in [chad, cora]] == names
+    # Carried out once what is said from now on is told live.
+    for client in [chad, cora]:
+        client.ask("sync", {"conversations": []})
     sent = chad.ask("send_message", {"receiverId": names[1], "message": "Hello from Python", "clientId": "py-1"})
     assert cora.next("conversation_updated")["conversationId"] == sent["conversationId"]
     assert cora.next("new_message") == sent
@@ -104,7 +108,7 @@ def main():
     for client in [ann, bob]:
         message = client.next("new_message")
         assert (message["senderId"], message["content"], message["sequenceNumber"]) == ("ann", "Hello", 1), message
-    answer = bob.socket.call("send_message", {"roomId": ROOM, "message": "Hi"}, timeout=10)
+    answer = bob.socket.call("send_message", {"roomId": ROOM, "message": "Hi"}, timeout=30)
     assert answer["success"] and answer["data"]["sequenceNumber"] == 2, answer
     assert ann.next("new_message")["message"] == "Hi"
     bob.socket.emit("typing", {"roomId": ROOM, "isTyping": True})
@@ -114,7 +118,8 @@ def main():
     bob.socket.emit("leave_room", {"roomId": ROOM})
     assert ann.next("user_left")["userId"] == "bob"
     try:
-        Client("mallory")
+        # Its client waits as long as that even where it has been refused.
+        Client("mallory", patience=5)
         raise AssertionError("Mallory was let in")
     except socketio.exceptions.ConnectionError:
         assert len(refusals) == 1 and refusals[0].startswith("unauthenticated: "), refusals

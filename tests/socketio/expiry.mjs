@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { Client, done, sleep } from "./client.mjs";
 
-const token = `ann@${Math.floor(Date.now() / 1000) + 2}`;
+const token = `ann@${Math.floor(Date.now() / 1000) + 5}`;
 const ann = new Client("ann", { auth: { token }, reconnectionDelay: 10 });
 await ann.next("connected");
 const error = await ann.next("error");

@@ -18,6 +18,7 @@ assert.equal((await cleo.ask("authenticate-user", { userId: "cleo" })).success, 
 // Chatter's, who follows all that its user is a member of.
 const chad = new Client("chad", {}, `${other}/chatter`);
 await chad.next("connected");
+await chad.isLive();
 const joined = await fetch(`${third}/v1/conversations/${roomId}/join`, {
   method: "POST",
   headers: { Authorization: `Bearer ${tokenOf("chad")}` },

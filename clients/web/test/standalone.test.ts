@@ -38,16 +38,19 @@ async function kill(): Promise<void> {
   await ended;
 }
 
+/** Below those that the kernel gives to who connects: one might take it while the node is down. */
+async function freePort(): Promise<number> {
+  const port = 20_000 + Math.floor(Math.random() * 10_000);
+  const isFree = await new Promise<boolean>((resolve) => {
+    const server = createServer().on("error", () => resolve(false));
+    server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
+  });
+  return isFree ? port : freePort();
+}
+
 before(async () => {
   browser = await launch();
-  const port = await new Promise<number>((resolve, reject) => {
-    const server = createServer().on("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === "object" && address ? address.port : 0));
-    });
-  });
-  listen = `127.0.0.1:${port}`;
+  listen = `127.0.0.1:${await freePort()}`;
   await start();
 });
 

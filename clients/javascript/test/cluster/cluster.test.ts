@@ -128,6 +128,7 @@ test("a node is killed under a client in the middle of sending: nothing is lost,
   const ann = await open(`ann3-${run}`, new MemoryStore(), node3, node2);
   const bob = connect(`bob3-${run}`, node1);
   await bob.client.live();
+  await eventually(() => ann.status.phase === "live");
   const { id } = await bob.client.createDirect(`ann3-${run}`);
   await eventually(async () => (await ann.conversation(id)) !== undefined);
   assert.equal(ann.status.node, node3.id);

@@ -71,7 +71,7 @@ export class FakeServer {
 }
 
 /** Waits until it is so. */
-export async function eventually(isSo: () => boolean | Promise<boolean>, ms = 10_000): Promise<void> {
+export async function eventually(isSo: () => boolean | Promise<boolean>, ms = 30_000): Promise<void> {
   const end = Date.now() + ms;
   while (!(await isSo())) {
     if (Date.now() > end) throw new Error(`not so within ${ms} ms: ${isSo}`);

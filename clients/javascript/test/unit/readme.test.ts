@@ -19,7 +19,7 @@ test("the example for Node", async () => {
     const [code] = examples("js", server.origin) as [string];
     const [output] = examples("text", server.origin) as [string];
     await writeFile(file, code);
-    const { stdout } = await promisify(execFile)(process.execPath, [file], { timeout: 10_000 });
+    const { stdout } = await promisify(execFile)(process.execPath, [file], { timeout: 60_000 });
     assert.equal(stdout, output);
     const entries = cluster.logs.get("d.ann-bob")?.entries ?? [];
     assert.deepEqual(

@@ -210,7 +210,7 @@ async fn run(seed: u64) {
             (acknowledged, reader.await.unwrap(), client.stats())
         }
     });
-    let users = timeout(Duration::from_secs(60), join_all(users))
+    let users = timeout(Duration::from_secs(180), join_all(users))
         .await
         .expect("all is said and read in time");
     accepting.abort();

@@ -453,7 +453,7 @@ async fn a_node_that_cannot_be_reached_is_passed_over_at_once() {
     let client = Client::builder([&gone, &busy.url, &good.url]).start().unwrap();
     busy.refuse("503 Service Unavailable").await;
     let (peer, _) = good.welcome().await;
-    assert!(start.elapsed() < Duration::from_secs(2));
+    assert!(start.elapsed() < Duration::from_secs(10));
     assert_eq!(peer.token, None);
     client.live().await.unwrap();
     assert_eq!(client.node().as_deref(), Some("scripted"));
@@ -559,17 +559,19 @@ async fn silence_ends_a_connection_and_pings_keep_it() {
     let client = builder(&server).start().unwrap();
     let mut peer = server.accept().await;
     let start = Instant::now();
-    peer.ready(200).await;
+    // Three such silences end it.
+    peer.ready(1_000).await;
     peer.sync().await;
-    while start.elapsed() < Duration::from_millis(1_000) {
+    let mut silent = Instant::now();
+    while start.elapsed() < Duration::from_millis(3_500) {
+        silent = Instant::now();
         peer.ping().await;
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
     assert_eq!(client.stats().connections, 1);
-    let silent = Instant::now();
     assert_eq!(peer.hear_end().await, 1006);
     assert!(
-        silent.elapsed() >= Duration::from_millis(400),
+        silent.elapsed() >= Duration::from_secs(2),
         "{:?}",
         silent.elapsed()
     );

@@ -211,7 +211,15 @@ impl Peer {
     /// Sends a ping and waits for its pong.
     pub(crate) async fn ping(&mut self) {
         self.socket.send(Message::Ping("x".into())).await.unwrap();
-        let pong = async { while !matches!(self.socket.next().await, Some(Ok(Message::Pong(_)))) {} };
+        let pong = async {
+            loop {
+                match self.socket.next().await {
+                    Some(Ok(Message::Pong(_))) => return,
+                    Some(Ok(_)) => {}
+                    end => panic!("no pong but {end:?}"),
+                }
+            }
+        };
         timeout(PATIENCE, pong).await.expect("a pong in time");
     }
 

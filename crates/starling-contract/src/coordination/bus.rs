@@ -170,7 +170,7 @@ pub async fn a_full_listener_is_told_when_there_is_room(service: &dyn Service) {
     let mut heard = Vec::new();
     // All four are on their way; the other two are dropped, be it before or after the first are taken out.
     sender.publish(&to, Bytes::from_static(b"last")).await.unwrap();
-    sleep(Duration::from_millis(300)).await;
+    sleep(Duration::from_secs(2)).await;
     while !matches!(heard.last(), Some(BusEvent::Missed { .. })) {
         heard.push(events.recv().await.unwrap());
     }

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use starling_core::ports::{EventQueue, Incarnation, LeaseToken};
 use starling_protocol::ConversationId;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
-use super::support::{connect, conversation};
+use super::support::{connect, conversation, eventually};
 use crate::{CoordinationPorts, Service};
 
 const LONG: Duration = Duration::from_secs(60);
@@ -31,6 +31,24 @@ async fn take(
 ) -> Vec<ConversationId> {
     let taken = EventQueue::take(ports, sink, &claim(by), 10, time).await;
     taken.unwrap().conversations
+}
+
+/// The only one is due once that time is over, and not before.
+async fn is_due_after(
+    ports: &dyn CoordinationPorts,
+    sink: &'static str,
+    by: u64,
+    since: Instant,
+    time: Duration,
+) {
+    let mut taken = Vec::new();
+    eventually("it is due", async || {
+        taken = take(ports, sink, by, LONG).await;
+        !taken.is_empty()
+    })
+    .await;
+    assert_eq!(taken.len(), 1);
+    assert!(since.elapsed() >= time, "{:?}", since.elapsed());
 }
 
 pub async fn one_at_a_time_has_a_conversation(service: &dyn Service) {
@@ -110,10 +128,9 @@ pub async fn what_is_not_given_back_is_due_when_its_time_is_over(service: &dyn S
     EventQueue::put(&*ports, sink, std::slice::from_ref(&id))
         .await
         .unwrap();
-    assert_eq!(take(&*ports, sink, 1, Duration::from_millis(60)).await.len(), 1);
-    assert!(take(&*ports, sink, 2, LONG).await.is_empty());
-    sleep(Duration::from_millis(80)).await;
-    assert_eq!(take(&*ports, sink, 2, LONG).await.len(), 1);
+    let (taken, time) = (Instant::now(), Duration::from_millis(200));
+    assert_eq!(take(&*ports, sink, 1, time).await.len(), 1);
+    is_due_after(&*ports, sink, 2, taken, time).await;
     // The first one comes back late.
     EventQueue::give_back(&*ports, sink, &claim(1), &[(id.clone(), None)])
         .await
@@ -137,12 +154,10 @@ pub async fn what_is_due_later_stays_so(service: &dyn Service) {
         .await
         .unwrap();
     take(&*ports, sink, 1, LONG).await;
-    let later = Some(Duration::from_millis(80));
-    EventQueue::give_back(&*ports, sink, &claim(1), &[(id.clone(), later)])
+    let (given_back, later) = (Instant::now(), Duration::from_millis(200));
+    EventQueue::give_back(&*ports, sink, &claim(1), &[(id.clone(), Some(later))])
         .await
         .unwrap();
     EventQueue::put(&*ports, sink, &[id]).await.unwrap();
-    assert!(take(&*ports, sink, 1, LONG).await.is_empty());
-    sleep(Duration::from_millis(100)).await;
-    assert_eq!(take(&*ports, sink, 1, LONG).await.len(), 1);
+    is_due_after(&*ports, sink, 1, given_back, later).await;
 }

@@ -10,7 +10,7 @@ use crate::Service;
 
 pub async fn a_bucket_holds_its_burst(service: &dyn Service) {
     let (ports, one) = (connect(service).await, user());
-    // Slow, so that nothing comes back while the test runs.
+    // Slow, so that nothing comes back while this runs.
     for limit in [
         RateLimit {
             per_second: 0,
@@ -21,16 +21,22 @@ pub async fn a_bucket_holds_its_burst(service: &dyn Service) {
             burst: 10,
         },
     ] {
-        let user = user();
-        let mut granted = Vec::new();
-        for want in [4, 0, 4, 4, 1] {
-            let grant = RateLimiter::take(&*ports, &user, want, limit).await.unwrap();
-            granted.push(grant.granted);
-            if want > 0 && grant.granted == 0 {
-                assert!(grant.retry_after > Duration::from_millis(1), "{grant:?}");
-                assert!(grant.retry_after <= Duration::from_secs(1), "{grant:?}");
+        let granted = loop {
+            let (user, began) = (user(), Instant::now());
+            let mut granted = Vec::new();
+            for want in [4, 0, 4, 4, 1] {
+                let grant = RateLimiter::take(&*ports, &user, want, limit).await.unwrap();
+                granted.push(grant.granted);
+                if want > 0 && grant.granted == 0 {
+                    assert!(grant.retry_after > Duration::from_millis(1), "{grant:?}");
+                    assert!(grant.retry_after <= Duration::from_secs(1), "{grant:?}");
+                }
             }
-        }
+            // On a machine that stalls something has come back.
+            if began.elapsed() < Duration::from_secs(1) {
+                break granted;
+            }
+        };
         assert_eq!(granted, [4, 0, 4, 2, 0]);
     }
     let other = RateLimiter::take(

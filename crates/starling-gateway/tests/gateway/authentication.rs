@@ -125,13 +125,13 @@ async fn authentication_has_a_time_limit() {
         ..GatewaySettings::default()
     };
     let node = Node::with(settings, |_| {}).await;
+    let asked = tokio::time::Instant::now();
     let mut client = Client::pending(&node, Codec::Json).await;
     // Signs of life do not put it off.
     client.send_raw(Message::Ping("".into())).await;
-    let asked = tokio::time::Instant::now();
     assert_eq!(client.error_event().await.code, ErrorCode::Unauthenticated);
     assert_eq!(client.close_code().await, 4200);
-    assert!(asked.elapsed() >= Duration::from_millis(150));
+    assert!(asked.elapsed() >= Duration::from_millis(200));
 }
 
 #[tokio::test]
@@ -167,7 +167,7 @@ async fn a_connection_is_authenticated_once() {
 #[tokio::test]
 async fn an_expired_token_ends_the_live_connection() {
     let node = Node::start().await;
-    let expires_at = seconds_from_now(2);
+    let expires_at = seconds_from_now(5);
     let mut client = Client::connect(&node, &format!("ann@{expires_at}")).await;
     client.send(1, "ping", json!({})).await;
     client.reply(1).await.unwrap();

@@ -1,9 +1,9 @@
 use std::time::Duration;
 
-use futures::{SinkExt, StreamExt};
+use futures::SinkExt;
 use serde_json::json;
 use starling_gateway::GatewaySettings;
-use starling_protocol::{Codec, ErrorCode, Reply};
+use starling_protocol::{Codec, ErrorCode, Event, Reply, ServerFrame};
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::client::{Client, SOON, request};
@@ -19,11 +19,11 @@ fn heartbeat(milliseconds: u64) -> GatewaySettings {
 #[tokio::test]
 async fn a_silent_client_is_pinged_and_then_let_go() {
     let node = Node::with(heartbeat(200), |_| {}).await;
-    let mut client = Client::connect(&node, "ann").await;
     let start = tokio::time::Instant::now();
+    let mut client = Client::connect(&node, "ann").await;
     // tungstenite queues its pong when it reads the ping, and sends it only when it is polled again.
     assert!(matches!(client.message().await, Message::Ping(_)));
-    assert!(start.elapsed() >= Duration::from_millis(150));
+    assert!(start.elapsed() >= Duration::from_millis(200));
     tokio::time::sleep(Duration::from_millis(400)).await;
     assert_eq!(client.close_code().await, 4002);
     node.until_connections("ann", 0).await;
@@ -31,19 +31,20 @@ async fn a_silent_client_is_pinged_and_then_let_go() {
 
 #[tokio::test]
 async fn any_frame_is_a_sign_of_life() {
-    let node = Node::with(heartbeat(150), |_| {}).await;
-    let mut client = Client::connect(&node, "ann").await;
+    let node = Node::with(heartbeat(500), |_| {}).await;
     let start = tokio::time::Instant::now();
-    let mut pings = 0;
+    let mut client = Client::connect(&node, "ann").await;
     // Answers pings only, by reading.
-    while start.elapsed() < Duration::from_millis(900) {
-        match tokio::time::timeout(Duration::from_millis(50), client.socket.next()).await {
-            Err(_) => {}
-            Ok(Some(Ok(Message::Ping(_)))) => pings += 1,
-            Ok(other) => panic!("only pings come: {other:?}"),
-        }
+    for _ in 0..3 {
+        assert!(
+            matches!(client.message().await, Message::Ping(_)),
+            "only pings come"
+        );
     }
-    assert!((3..=6).contains(&pings), "one ping for each silence: {pings}");
+    assert!(
+        start.elapsed() >= Duration::from_millis(1_500),
+        "one ping for each silence"
+    );
     client.send(1, "ping", json!({})).await;
     client.reply(1).await.unwrap();
 }
@@ -142,7 +143,7 @@ async fn listener_and_talker(node: &Node) -> (Client, Client, String) {
     bob.ready().await;
     bob.send(1, "sync", json!({})).await;
     loop {
-        if let starling_protocol::ServerFrame::Reply { id: 1, result } = bob.frame().await {
+        if let ServerFrame::Reply { id: 1, result } = bob.frame().await {
             result.unwrap();
             break;
         }
@@ -153,7 +154,7 @@ async fn listener_and_talker(node: &Node) -> (Client, Client, String) {
 /// Sends until what the kernel and the queue hold for the listener is exceeded by far.
 async fn talk(ann: &mut Client, conversation: &str) {
     let text = "x".repeat(5_000);
-    for id in 0..2_000_u64 {
+    for id in 0..1_000_u64 {
         let payload = json!({"conversation": conversation, "client_id": format!("k{id}"), "text": text});
         ann.socket
             .feed(Message::text(json!({"id": id, "send": payload}).to_string()))
@@ -177,20 +178,24 @@ async fn a_slow_reader_is_let_go_and_told_so() {
     let node = Node::with(settings, |_| {}).await;
     let (mut bob, mut ann, conversation) = listener_and_talker(&node).await;
     talk(&mut ann, &conversation).await;
-    // Now bob reads: what the kernel had for him, without a gap, and then why there is no more.
+    // Now bob reads: what the kernel had for him, without a gap, and then why there is no more. On a slow machine
+    // word of his own marks is among it, and that ann is there.
     let mut expected = None;
     let code = loop {
         match bob.message().await {
-            Message::Text(text) => {
-                let entry: serde_json::Value = serde_json::from_str(&text).unwrap();
-                let seq = entry["entry"]["seq"].as_u64().unwrap();
-                assert_eq!(seq, expected.unwrap_or(seq), "no gap");
-                expected = Some(seq + 1);
-            }
+            Message::Text(text) => match bob.codec.decode_server(text.as_bytes()).unwrap() {
+                ServerFrame::Event(Event::Entry(entry)) => {
+                    assert_eq!(entry.seq, expected.unwrap_or(entry.seq), "no gap");
+                    expected = Some(entry.seq + 1);
+                }
+                ServerFrame::Event(Event::Receipts(_) | Event::Presence(_)) => {}
+                other => panic!("{other:?}"),
+            },
             Message::Close(frame) => break u16::from(frame.unwrap().code),
             other => panic!("{other:?}"),
         }
     };
+    assert!(expected.is_some(), "what the kernel had");
     assert_eq!(code, 4001);
     node.until_connections("bob", 0).await;
 }

@@ -26,6 +26,29 @@ pub(crate) async fn request(node: &Node, query: &str, body: Option<&str>) -> Str
     response
 }
 
+/// What comes next, packets of the engine included. Its pings are answered: the first comes at once, and may be all that
+/// the first poll gets.
+pub(crate) async fn poll(node: &Node, query: &str) -> String {
+    let response = timeout(Duration::from_secs(30), request(node, query, None))
+        .await
+        .expect("something is told");
+    let (_, packets) = response.split_once("\r\n\r\n").expect("an answer");
+    if packets.split('\x1e').any(|packet| packet == "2") {
+        request(node, query, Some("3")).await;
+    }
+    packets.to_owned()
+}
+
+/// Polls up to what holds these words.
+pub(crate) async fn poll_until(node: &Node, query: &str, words: &str) -> String {
+    loop {
+        let told = poll(node, query).await;
+        if told.contains(words) {
+            return told;
+        }
+    }
+}
+
 /// A polling client of ann's in a room: the query that names its session.
 pub(crate) async fn joined(node: &Node, room: &str) -> String {
     let open = request(node, "", None).await;
@@ -38,15 +61,9 @@ pub(crate) async fn joined(node: &Node, room: &str) -> String {
         .unwrap();
     let query = format!("&sid={sid}");
     request(node, &query, Some("40{\"token\":\"ann\"}")).await;
-    let welcome = request(node, &query, None).await;
-    assert!(welcome.contains("40{\"sid\""), "{welcome}");
+    poll_until(node, &query, "40{\"sid\"").await;
     let join = format!("42[\"join_room\",{{\"roomId\":\"{room}\"}}]");
     request(node, &query, Some(&join)).await;
-    let mut told = String::new();
-    while !told.contains("room_users") {
-        told += &timeout(Duration::from_secs(10), request(node, &query, None))
-            .await
-            .unwrap();
-    }
+    poll_until(node, &query, "room_users").await;
     query
 }

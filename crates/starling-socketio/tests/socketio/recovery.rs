@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use starling_protocol::{Command, ConversationId, Join, UserId};
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use crate::clients::start;
 use crate::front::Front;
 use crate::node::{Node, Services};
-use crate::polling::{joined, request};
+use crate::polling::{joined, poll_until};
 
 const ROOM: &str = "recovery";
 
@@ -90,21 +90,12 @@ async fn a_poll_that_tells_of_a_message_says_how_far_the_client_is_then() {
     join(&node, "bob").await;
     for number in 0..10 {
         let text = format!("number-{number}");
-        let told = async {
-            loop {
-                let told = request(&node, &query, None).await;
-                if told.contains(&text) {
-                    return told;
-                }
-            }
-        };
         let send = async {
             // By then the poll waits: that is when the engine answers it with one packet alone.
             sleep(Duration::from_millis(100)).await;
             node.send("bob", ROOM, &text).await;
         };
-        let (told, ()) = tokio::join!(timeout(Duration::from_secs(10), told), send);
-        let told = told.unwrap();
+        let (told, ()) = tokio::join!(poll_until(&node, &query, &text), send);
         let (_, after) = told.split_once(&text).unwrap();
         assert!(after.contains(r#"["starling:offset","{"#), "{told}");
     }
