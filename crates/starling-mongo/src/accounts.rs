@@ -10,7 +10,7 @@ use starling_core::ports::{Accounts, Profile, ProfileUpdate, Unavailable};
 use starling_protocol::UserId;
 
 use crate::Mongo;
-use crate::call::{CallError, call_or_unavailable};
+use crate::call::CallError;
 use crate::directory::{UserDocument, is_duplicate_key};
 
 /// A phone number's user, as stored. The number is the key: it has one user for ever.
@@ -44,7 +44,7 @@ impl Accounts for Mongo {
         fresh: &UserId,
         name: Option<&str>,
     ) -> Result<(UserId, bool), Unavailable> {
-        call_or_unavailable("register", self.settings.write_timeout, async {
+        self.writes("register", async {
             let now = bson::DateTime::now().timestamp_millis();
             let this_phone = doc! { "_id": phone.as_str() };
             let first = doc! { "$setOnInsert": { "user": fresh.as_str(), "created_at": now } };
@@ -78,7 +78,7 @@ impl Accounts for Mongo {
     }
 
     async fn user_of(&self, phone: &Phone) -> Result<Option<UserId>, Unavailable> {
-        call_or_unavailable("user_of", self.settings.read_timeout, async {
+        self.reads("user_of", async {
             let stored = self.phones.find_one(doc! { "_id": phone.as_str() }).await?;
             Ok(stored.map(|stored| stored.user))
         })
@@ -89,7 +89,7 @@ impl Accounts for Mongo {
         if users.is_empty() {
             return Ok(Vec::new());
         }
-        call_or_unavailable("profiles", self.settings.read_timeout, async {
+        self.reads("profiles", async {
             let ids: Vec<&str> = users.iter().map(UserId::as_str).collect();
             let cursor = self.users.find(doc! { "_id": { "$in": ids } }).await?;
             Ok(cursor.map_ok(Profile::from).try_collect().await?)
@@ -98,7 +98,7 @@ impl Accounts for Mongo {
     }
 
     async fn update_profile(&self, user: &UserId, update: &ProfileUpdate) -> Result<Profile, Unavailable> {
-        call_or_unavailable("update_profile", self.settings.write_timeout, async {
+        self.writes("update_profile", async {
             let (mut set, mut unset) = (Document::new(), Document::new());
             for (field, new) in [
                 ("name", &update.name),

@@ -12,7 +12,7 @@ use starling_core::records::{Altered, Invite, Pair, Sanctions, Side};
 use starling_protocol::{Entry, UserId};
 
 use crate::Mongo;
-use crate::call::{CallError, call_or_unavailable};
+use crate::call::CallError;
 use crate::directory::{ConversationDocument, MemberDocument};
 use crate::effects::{constant, number, update};
 use crate::entry_document::{StoredEntry, encode};
@@ -31,7 +31,7 @@ impl Archive for Mongo {
         limit: usize,
     ) -> Result<Vec<Record>, Unavailable> {
         let (collection, a, b) = place(part);
-        call_or_unavailable("archive_page", self.settings.read_timeout, async {
+        self.reads("archive_page", async {
             let mut found = Vec::new();
             for mut filter in after_key(part, after)? {
                 let left = limit - found.len();
@@ -64,7 +64,7 @@ impl Archive for Mongo {
     }
 
     async fn count(&self, part: Part) -> Result<u64, Unavailable> {
-        call_or_unavailable("archive_count", self.settings.read_timeout, async {
+        self.reads("archive_count", async {
             let collection = self.database.collection::<Document>(place(part).0);
             Ok(collection.estimated_document_count().await?)
         })
@@ -76,7 +76,7 @@ impl Archive for Mongo {
             let Some(part) = chunk.first().map(Record::part) else {
                 break;
             };
-            call_or_unavailable("archive_put", self.settings.write_timeout, async {
+            self.writes("archive_put", async {
                 let statements = chunk.iter().map(statement).collect::<Result<_, CallError>>()?;
                 update(self, place(part).0, statements).await
             })

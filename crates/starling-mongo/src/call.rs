@@ -7,6 +7,7 @@ use mongodb::error::Error;
 use starling_core::ports::Unavailable;
 use tokio::time::{Instant, timeout};
 
+use crate::Mongo;
 use crate::error::{describe, unavailable};
 
 /// Why a call failed.
@@ -72,4 +73,24 @@ pub(crate) async fn call_or_unavailable<T>(
         tracing::debug!(operation, reason = %unavailable.reason, "a mongodb call failed");
         unavailable
     })
+}
+
+impl Mongo {
+    /// A call that reads, within its limit.
+    pub(crate) async fn reads<T>(
+        &self,
+        operation: &'static str,
+        work: impl Future<Output = Result<T, CallError>> + Send,
+    ) -> Result<T, Unavailable> {
+        call_or_unavailable(operation, self.settings.read_timeout, work).await
+    }
+
+    /// A call that may write, within its limit.
+    pub(crate) async fn writes<T>(
+        &self,
+        operation: &'static str,
+        work: impl Future<Output = Result<T, CallError>> + Send,
+    ) -> Result<T, Unavailable> {
+        call_or_unavailable(operation, self.settings.write_timeout, work).await
+    }
 }

@@ -6,14 +6,14 @@
 
 use async_trait::async_trait;
 use bson::{Document, doc};
-use futures::TryStreamExt;
 use mongodb::options::{Hint, ReturnDocument};
 use serde::Deserialize;
-use starling_core::ports::{ContactBook, ContactRecord, MEET_AT_MOST, Relation, Unavailable};
+use starling_core::ports::{ContactBook, ContactRecord, MEET_AT_MOST, MemberRecord, Relation, Unavailable};
 use starling_protocol::{ConversationId, UserId};
 
 use crate::Mongo;
-use crate::call::{CallError, call_or_unavailable};
+use crate::call::CallError;
+use crate::find::Find;
 use crate::indexes::{BLOCKER, CONTACTS, CONVERSATION_USER, DIRECT};
 
 /// A pair, as stored. `since` is 0 for those who are no contacts.
@@ -87,7 +87,7 @@ impl ContactBook for Mongo {
         by_phone: bool,
         at: i64,
     ) -> Result<Relation, Unavailable> {
-        call_or_unavailable("add_contact", self.settings.write_timeout, async {
+        self.writes("add_contact", async {
             let free = doc! { "$eq": ["$blocked_by", []] };
             let now_or_before = doc! { "$cond": [{ "$eq": ["$since", 0_i64] }, at, "$since"] };
             let mut change = doc! {
@@ -114,7 +114,7 @@ impl ContactBook for Mongo {
     }
 
     async fn remove(&self, user: &UserId, other: &UserId, at: i64) -> Result<(), Unavailable> {
-        call_or_unavailable("remove_contact", self.settings.write_timeout, async {
+        self.writes("remove_contact", async {
             let change = doc! {
                 "$set": { "since": 0_i64, "added_by": [], "by_phone": [] },
                 "$max": { "removed": at },
@@ -128,7 +128,7 @@ impl ContactBook for Mongo {
     }
 
     async fn relation(&self, user: &UserId, other: &UserId) -> Result<Relation, Unavailable> {
-        call_or_unavailable("relation", self.settings.read_timeout, async {
+        self.reads("relation", async {
             let pair = self.pairs.find_one(doc! { "_id": key(user, other) }).await?;
             Ok(pair.map_or_else(Relation::default, |pair| pair.relation(user)))
         })
@@ -141,7 +141,7 @@ impl ContactBook for Mongo {
         after: Option<&UserId>,
         limit: usize,
     ) -> Result<Vec<ContactRecord>, Unavailable> {
-        call_or_unavailable("contacts", self.settings.read_timeout, async {
+        self.reads("contacts", async {
             let filter = doc! { "users": user.as_str(), "since": { "$gt": 0_i64 } };
             let pairs = self.pairs_page(filter, user, after, limit, CONTACTS).await?;
             let contacts = pairs.into_iter().map(|pair| ContactRecord {
@@ -161,7 +161,7 @@ impl ContactBook for Mongo {
         direct: &ConversationId,
         at: i64,
     ) -> Result<(), Unavailable> {
-        call_or_unavailable("block", self.settings.write_timeout, async {
+        self.writes("block", async {
             let change = doc! { "$set": {
                 "since": 0_i64,
                 "removed": { "$max": ["$removed", at] },
@@ -183,7 +183,7 @@ impl ContactBook for Mongo {
     }
 
     async fn unblock(&self, user: &UserId, other: &UserId) -> Result<(), Unavailable> {
-        call_or_unavailable("unblock", self.settings.write_timeout, async {
+        self.writes("unblock", async {
             let change = doc! { "$pull": { "blocked_by": user.as_str() } };
             self.pairs
                 .update_one(doc! { "_id": key(user, other) }, change)
@@ -199,7 +199,7 @@ impl ContactBook for Mongo {
         after: Option<&UserId>,
         limit: usize,
     ) -> Result<Vec<UserId>, Unavailable> {
-        call_or_unavailable("blocked_by", self.settings.read_timeout, async {
+        self.reads("blocked_by", async {
             let filter = doc! { "blocked_by": user.as_str(), "direct": { "$exists": true } };
             let pairs = self.pairs_page(filter, user, after, limit, BLOCKER).await?;
             Ok(pairs.into_iter().map(|pair| pair.other(user)).collect())
@@ -208,7 +208,7 @@ impl ContactBook for Mongo {
     }
 
     async fn barred_from(&self, direct: &ConversationId) -> Result<Vec<UserId>, Unavailable> {
-        call_or_unavailable("barred_from", self.settings.read_timeout, async {
+        self.reads("barred_from", async {
             let pair = self
                 .pairs
                 .find_one(doc! { "direct": direct.as_str() })
@@ -238,14 +238,8 @@ impl Mongo {
         if let Some(after) = after {
             filter.insert("_id", doc! { "$gt": key(user, after) });
         }
-        let cursor = self
-            .pairs
-            .find(filter)
-            .sort(doc! { "_id": 1 })
-            .limit(i64::try_from(limit).unwrap_or(i64::MAX))
-            .hint(Hint::Name(index.to_owned()))
-            .await?;
-        Ok(cursor.try_collect().await?)
+        let page = Find::by(index, filter).sorted(doc! { "_id": 1 }).at_most(limit);
+        page.in_(&self.pairs).await
     }
 }
 
@@ -257,16 +251,12 @@ pub(crate) async fn meet(
     users: &[UserId],
     at: i64,
 ) -> Result<Vec<Document>, CallError> {
-    let limit = i64::try_from(MEET_AT_MOST + 1).unwrap_or(i64::MAX);
-    let present: Vec<UserId> = mongo
-        .members
-        .find(doc! { "conversation": conversation.as_str(), "left": 0_i64 })
-        .limit(limit)
-        .hint(Hint::Name(CONVERSATION_USER.to_owned()))
-        .await?
-        .map_ok(|member| member.user)
-        .try_collect()
+    let present = doc! { "conversation": conversation.as_str(), "left": 0_i64 };
+    let present: Vec<MemberRecord> = Find::by(CONVERSATION_USER, present)
+        .at_most(MEET_AT_MOST + 1)
+        .in_(&mongo.members)
         .await?;
+    let present: Vec<UserId> = present.into_iter().map(|member| member.user).collect();
     if present.len() > MEET_AT_MOST {
         return Ok(Vec::new());
     }

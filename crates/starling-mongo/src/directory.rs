@@ -2,7 +2,6 @@
 
 use async_trait::async_trait;
 use bson::{Document, doc};
-use futures::TryStreamExt;
 use mongodb::error::{Error, ErrorKind, WriteFailure};
 use mongodb::options::{Hint, ReadConcern};
 use serde::{Deserialize, Serialize};
@@ -15,7 +14,8 @@ use starling_protocol::{ConversationId, Kind, Role, Seq, UserId};
 use crate::Mongo;
 use crate::call::call_or_unavailable;
 use crate::effects;
-use crate::indexes::{CONVERSATION_USER, USABLE, USER_PRESENT};
+use crate::find::Find;
+use crate::indexes::{CONVERSATION_USER, ID, USABLE, USER_PRESENT};
 
 /// A conversation, as stored.
 #[derive(Debug, Serialize, Deserialize)]
@@ -120,10 +120,16 @@ struct Mark {
     applied: u64,
 }
 
+impl From<Mark> for (ConversationId, Seq) {
+    fn from(mark: Mark) -> Self {
+        (mark.id, mark.applied)
+    }
+}
+
 #[async_trait]
 impl Directory for Mongo {
     async fn conversation(&self, id: &ConversationId) -> Result<Option<ConversationRecord>, Unavailable> {
-        call_or_unavailable("conversation", self.settings.read_timeout, async {
+        self.reads("conversation", async {
             Ok(self
                 .conversations
                 .find_one(doc! { "_id": id.as_str() })
@@ -137,16 +143,9 @@ impl Directory for Mongo {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        call_or_unavailable("conversations", self.settings.read_timeout, async {
-            let ids: Vec<&str> = ids.iter().map(ConversationId::as_str).collect();
-            let cursor = self
-                .conversations
-                .find(doc! { "_id": { "$in": ids } })
-                .batch_size(BATCH)
-                .await?;
-            Ok(cursor.map_ok(ConversationRecord::from).try_collect().await?)
-        })
-        .await
+        let ids: Vec<&str> = ids.iter().map(ConversationId::as_str).collect();
+        let all = Find::by(ID, doc! { "_id": { "$in": ids } });
+        self.reads("conversations", all.in_(&self.conversations)).await
     }
 
     async fn scan(
@@ -154,39 +153,18 @@ impl Directory for Mongo {
         after: Option<&ConversationId>,
         limit: usize,
     ) -> Result<Vec<(ConversationId, Seq)>, Unavailable> {
-        if limit == 0 {
-            return Ok(Vec::new());
-        }
-        call_or_unavailable("scan", self.settings.read_timeout, async {
-            let filter = after.map_or_else(Document::new, |id| doc! { "_id": { "$gt": id.as_str() } });
-            let cursor = self
-                .conversations
-                .clone_with_type::<Mark>()
-                .find(filter)
-                .projection(doc! { "applied": 1 })
-                .sort(doc! { "_id": 1 })
-                .limit(i64::try_from(limit).unwrap_or(i64::MAX))
-                .batch_size(BATCH)
-                .await?;
-            Ok(cursor
-                .map_ok(|mark| (mark.id, mark.applied))
-                .try_collect()
-                .await?)
-        })
-        .await
+        let after = after.map_or_else(Document::new, |id| doc! { "_id": { "$gt": id.as_str() } });
+        let page = Find::by(ID, after)
+            .only(doc! { "applied": 1 })
+            .sorted(doc! { "_id": 1 })
+            .at_most(limit);
+        let conversations = self.conversations.clone_with_type::<Mark>();
+        self.reads("scan", page.in_(&conversations)).await
     }
 
     async fn members(&self, conversation: &ConversationId) -> Result<Vec<MemberRecord>, Unavailable> {
-        call_or_unavailable("members", self.settings.read_timeout, async {
-            let cursor = self
-                .members
-                .find(doc! { "conversation": conversation.as_str() })
-                .hint(Hint::Name(CONVERSATION_USER.to_owned()))
-                .batch_size(BATCH)
-                .await?;
-            Ok(cursor.map_ok(MemberRecord::from).try_collect().await?)
-        })
-        .await
+        let all = Find::by(CONVERSATION_USER, doc! { "conversation": conversation.as_str() });
+        self.reads("members", all.in_(&self.members)).await
     }
 
     async fn members_after(
@@ -195,25 +173,14 @@ impl Directory for Mongo {
         after: Option<&UserId>,
         limit: usize,
     ) -> Result<Vec<MemberRecord>, Unavailable> {
-        if limit == 0 {
-            return Ok(Vec::new());
+        let mut present = doc! { "conversation": conversation.as_str(), "left": 0_i64 };
+        if let Some(after) = after {
+            present.insert("user", doc! { "$gt": after.as_str() });
         }
-        call_or_unavailable("members_after", self.settings.read_timeout, async {
-            let mut filter = doc! { "conversation": conversation.as_str(), "left": 0_i64 };
-            if let Some(after) = after {
-                filter.insert("user", doc! { "$gt": after.as_str() });
-            }
-            let cursor = self
-                .members
-                .find(filter)
-                .sort(doc! { "user": 1 })
-                .limit(i64::try_from(limit).unwrap_or(i64::MAX))
-                .batch_size(BATCH)
-                .hint(Hint::Name(CONVERSATION_USER.to_owned()))
-                .await?;
-            Ok(cursor.map_ok(MemberRecord::from).try_collect().await?)
-        })
-        .await
+        let page = Find::by(CONVERSATION_USER, present)
+            .sorted(doc! { "user": 1 })
+            .at_most(limit);
+        self.reads("members_after", page.in_(&self.members)).await
     }
 
     async fn members_of(
@@ -221,22 +188,15 @@ impl Directory for Mongo {
         conversations: &[ConversationId],
         limit: usize,
     ) -> Result<Vec<MemberRecord>, Unavailable> {
-        if conversations.is_empty() || limit == 0 {
+        if conversations.is_empty() {
             return Ok(Vec::new());
         }
-        call_or_unavailable("members_of", self.settings.read_timeout, async {
-            let ids: Vec<&str> = conversations.iter().map(ConversationId::as_str).collect();
-            let cursor = self
-                .members
-                .find(doc! { "conversation": { "$in": ids }, "left": 0_i64 })
-                .sort(doc! { "conversation": 1, "user": 1 })
-                .limit(i64::try_from(limit).unwrap_or(i64::MAX))
-                .batch_size(BATCH)
-                .hint(Hint::Name(CONVERSATION_USER.to_owned()))
-                .await?;
-            Ok(cursor.map_ok(MemberRecord::from).try_collect().await?)
-        })
-        .await
+        let ids: Vec<&str> = conversations.iter().map(ConversationId::as_str).collect();
+        let present = doc! { "conversation": { "$in": ids }, "left": 0_i64 };
+        let page = Find::by(CONVERSATION_USER, present)
+            .sorted(doc! { "conversation": 1, "user": 1 })
+            .at_most(limit);
+        self.reads("members_of", page.in_(&self.members)).await
     }
 
     async fn member(
@@ -244,7 +204,7 @@ impl Directory for Mongo {
         conversation: &ConversationId,
         user: &UserId,
     ) -> Result<Option<MemberRecord>, Unavailable> {
-        call_or_unavailable("member", self.settings.read_timeout, async {
+        self.reads("member", async {
             let filter = doc! { "conversation": conversation.as_str(), "user": user.as_str() };
             let hint = Hint::Name(CONVERSATION_USER.to_owned());
             Ok(self
@@ -258,16 +218,8 @@ impl Directory for Mongo {
     }
 
     async fn sanctions(&self, conversation: &ConversationId) -> Result<Vec<SanctionRecord>, Unavailable> {
-        call_or_unavailable("sanctions", self.settings.read_timeout, async {
-            let cursor = self
-                .sanctions
-                .find(doc! { "conversation": conversation.as_str() })
-                .hint(Hint::Name(CONVERSATION_USER.to_owned()))
-                .batch_size(BATCH)
-                .await?;
-            Ok(cursor.map_ok(SanctionRecord::from).try_collect().await?)
-        })
-        .await
+        let all = Find::by(CONVERSATION_USER, doc! { "conversation": conversation.as_str() });
+        self.reads("sanctions", all.in_(&self.sanctions)).await
     }
 
     async fn sanction(
@@ -275,7 +227,7 @@ impl Directory for Mongo {
         conversation: &ConversationId,
         user: &UserId,
     ) -> Result<Option<SanctionRecord>, Unavailable> {
-        call_or_unavailable("sanction", self.settings.read_timeout, async {
+        self.reads("sanction", async {
             let found = self
                 .sanctions
                 .find_one(doc! { "conversation": conversation.as_str(), "user": user.as_str() })
@@ -287,17 +239,9 @@ impl Directory for Mongo {
     }
 
     async fn invites(&self, conversation: &ConversationId) -> Result<Vec<InviteRecord>, Unavailable> {
-        call_or_unavailable("invites", self.settings.read_timeout, async {
-            let cursor = self
-                .invites
-                .find(doc! { "conversation": conversation.as_str(), "usable": true })
-                .sort(doc! { "_id": 1 })
-                .hint(Hint::Name(USABLE.to_owned()))
-                .batch_size(BATCH)
-                .await?;
-            Ok(cursor.map_ok(InviteRecord::from).try_collect().await?)
-        })
-        .await
+        let usable = doc! { "conversation": conversation.as_str(), "usable": true };
+        let all = Find::by(USABLE, usable).sorted(doc! { "_id": 1 });
+        self.reads("invites", all.in_(&self.invites)).await
     }
 
     async fn memberships(
@@ -306,49 +250,29 @@ impl Directory for Mongo {
         after: Option<&ConversationId>,
         limit: usize,
     ) -> Result<Vec<MemberRecord>, Unavailable> {
-        if limit == 0 {
-            return Ok(Vec::new());
+        let mut present = doc! { "user": user.as_str(), "left": 0_i64 };
+        if let Some(after) = after {
+            present.insert("conversation", doc! { "$gt": after.as_str() });
         }
-        call_or_unavailable("memberships", self.settings.read_timeout, async {
-            let mut filter = doc! { "user": user.as_str(), "left": 0_i64 };
-            if let Some(after) = after {
-                filter.insert("conversation", doc! { "$gt": after.as_str() });
-            }
-            let cursor = self
-                .members
-                .find(filter)
-                .sort(doc! { "conversation": 1 })
-                .limit(i64::try_from(limit).unwrap_or(i64::MAX))
-                .batch_size(BATCH)
-                .hint(Hint::Name(USER_PRESENT.to_owned()))
-                .await?;
-            Ok(cursor.map_ok(MemberRecord::from).try_collect().await?)
-        })
-        .await
+        let page = Find::by(USER_PRESENT, present)
+            .sorted(doc! { "conversation": 1 })
+            .at_most(limit);
+        self.reads("memberships", page.in_(&self.members)).await
     }
 
     async fn apply(&self, effects: &[Effect]) -> Result<(), Unavailable> {
         if effects.is_empty() {
             return Ok(());
         }
-        call_or_unavailable(
-            "apply",
-            self.settings.write_timeout,
-            effects::apply(self, effects),
-        )
-        .await
+        self.writes("apply", effects::apply(self, effects)).await
     }
 
     async fn mark_applied(&self, marks: &[(ConversationId, Seq)]) -> Result<(), Unavailable> {
         if marks.is_empty() {
             return Ok(());
         }
-        call_or_unavailable(
-            "mark_applied",
-            self.settings.write_timeout,
-            effects::mark_applied(self, marks),
-        )
-        .await
+        self.writes("mark_applied", effects::mark_applied(self, marks))
+            .await
     }
 
     async fn raise_marks(&self, marks: &[MarksRaised]) -> Result<(), Unavailable> {
@@ -356,7 +280,7 @@ impl Directory for Mongo {
             return Ok(());
         }
         let work = effects::raise_marks(self, marks);
-        call_or_unavailable("raise_marks", self.settings.write_timeout, work).await
+        self.writes("raise_marks", work).await
     }
 
     async fn hide(
@@ -366,11 +290,11 @@ impl Directory for Mongo {
         messages: u64,
     ) -> Result<(), Unavailable> {
         let work = effects::hide(self, conversation, user, messages);
-        call_or_unavailable("hide", self.settings.write_timeout, work).await
+        self.writes("hide", work).await
     }
 
     async fn count_members(&self, conversation: &ConversationId) -> Result<u64, Unavailable> {
-        call_or_unavailable("count_members", self.settings.read_timeout, async {
+        self.reads("count_members", async {
             let filter = doc! { "conversation": conversation.as_str(), "left": 0_i64 };
             let hint = Hint::Name(CONVERSATION_USER.to_owned());
             Ok(self.members.count_documents(filter).hint(hint).await?)
@@ -381,7 +305,7 @@ impl Directory for Mongo {
     /// Reads first: users connect far more often than they are new or renamed, and a read is cheaper than a write
     /// that changes nothing but waits for the majority all the same.
     async fn saw_user(&self, user: &UserId, name: Option<&str>) -> Result<(), Unavailable> {
-        call_or_unavailable("saw_user", self.settings.write_timeout, async {
+        self.writes("saw_user", async {
             let this_user = doc! { "_id": user.as_str() };
             if let Some(known) = self.users.find_one(this_user.clone()).await?
                 && (name.is_none() || known.named || name == known.name.as_deref())
@@ -423,9 +347,6 @@ impl Directory for Mongo {
         .await
     }
 }
-
-/// Large enough that an ordinary result comes in the first reply.
-const BATCH: u32 = 10_000;
 
 const DUPLICATE_KEY: i32 = 11000;
 

@@ -16,7 +16,7 @@ use starling_core::ports::{DAY_MS, EntryLog, InsertError, MessageRange, RangeEnd
 use starling_protocol::{ClientId, ConversationId, Entry, Seq, UserId};
 
 use crate::Mongo;
-use crate::call::{CallError, call, call_or_unavailable, count_error};
+use crate::call::{CallError, call, count_error};
 use crate::entry_document::{StoredEntry, encode};
 use crate::error::describe;
 use crate::indexes::{CONVERSATION_SENDER_CLIENT_ID, CONVERSATION_SEQ};
@@ -58,7 +58,7 @@ impl EntryLog for Mongo {
     }
 
     async fn head(&self, conversation: &ConversationId) -> Result<Option<Arc<Entry>>, Unavailable> {
-        call_or_unavailable("head", self.settings.read_timeout, async {
+        self.reads("head", async {
             let filter = doc! { "conversation": conversation.as_str() };
             let found = self
                 .entries
@@ -72,7 +72,7 @@ impl EntryLog for Mongo {
     }
 
     async fn heads(&self, conversations: &[ConversationId]) -> Result<Vec<Arc<Entry>>, Unavailable> {
-        call_or_unavailable("heads", self.settings.read_timeout, async {
+        self.reads("heads", async {
             let mut heads = Vec::with_capacity(conversations.len());
             for chunk in conversations.chunks(CHUNK) {
                 let ids: Vec<&str> = chunk.iter().map(ConversationId::as_str).collect();
@@ -110,7 +110,7 @@ impl EntryLog for Mongo {
         }
         let filter =
             doc! { "conversation": conversation.as_str(), "seq": { "$gt": bound(after), "$lte": bound(to) } };
-        call_or_unavailable("read", self.settings.read_timeout, self.page(filter, 1, limit)).await
+        self.reads("read", self.page(filter, 1, limit)).await
     }
 
     async fn read_back(
@@ -123,12 +123,7 @@ impl EntryLog for Mongo {
             return Ok(Vec::new());
         }
         let filter = doc! { "conversation": conversation.as_str(), "seq": { "$lt": bound(before) } };
-        let mut page = call_or_unavailable(
-            "read_back",
-            self.settings.read_timeout,
-            self.page(filter, -1, limit),
-        )
-        .await?;
+        let mut page = self.reads("read_back", self.page(filter, -1, limit)).await?;
         page.reverse();
         Ok(page)
     }
@@ -146,7 +141,7 @@ impl EntryLog for Mongo {
             RangeEnd::Lowest => 1,
             RangeEnd::Highest => -1,
         };
-        call_or_unavailable("messages", self.settings.read_timeout, async {
+        self.reads("messages", async {
             let mut filter = self.numbered(conversation, range.after, range.to).await?;
             if let Some(sender) = &range.sender {
                 filter.insert("sender", sender.as_str());
@@ -181,7 +176,7 @@ impl EntryLog for Mongo {
             return Ok(Tally::default());
         }
         let day = doc! { "$subtract": ["$at", { "$mod": ["$at", DAY_MS] }] };
-        call_or_unavailable("tally", self.settings.read_timeout, async {
+        self.reads("tally", async {
             let filter = self.numbered(conversation, after, to).await?;
             let pipeline = [
                 doc! { "$match": filter },
@@ -216,7 +211,7 @@ impl EntryLog for Mongo {
         let branch = |sender: &str, client_ids: Vec<&str>| {
             doc! { "conversation": conversation.as_str(), "sender": sender, "client_id": { "$in": client_ids } }
         };
-        call_or_unavailable("find", self.settings.read_timeout, async {
+        self.reads("find", async {
             let mut found = Vec::with_capacity(keys.len());
             for chunk in keys.chunks(CHUNK) {
                 let pairs = chunk
@@ -236,7 +231,7 @@ impl EntryLog for Mongo {
 
     async fn at(&self, places: &[(ConversationId, Seq)]) -> Result<Vec<Arc<Entry>>, Unavailable> {
         let branch = |conversation: &str, seqs: Vec<i64>| doc! { "conversation": conversation, "seq": { "$in": seqs } };
-        call_or_unavailable("at", self.settings.read_timeout, async {
+        self.reads("at", async {
             let mut found = Vec::with_capacity(places.len());
             for chunk in places.chunks(CHUNK) {
                 let pairs = chunk

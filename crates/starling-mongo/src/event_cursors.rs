@@ -4,18 +4,16 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 use bson::{Document, doc};
-use futures::TryStreamExt;
 use mongodb::options::ReturnDocument;
 use serde::Deserialize;
 use starling_core::ports::{EventCursor, EventCursors, Unavailable};
 use starling_protocol::{ConversationId, Kind, Seq};
 
 use crate::Mongo;
-use crate::call::{CallError, call_or_unavailable};
+use crate::call::CallError;
 use crate::effects::{number, update};
-
-/// Large enough that an ordinary result comes in the first reply.
-const BATCH: u32 = 10_000;
+use crate::find::Find;
+use crate::indexes::ID;
 
 /// A sink, as stored.
 #[derive(Debug, Deserialize)]
@@ -46,30 +44,18 @@ impl CursorDocument {
 }
 
 impl Mongo {
-    async fn find_cursors(
-        &self,
-        sink: &'static str,
-        filter: Document,
-        limit: Option<usize>,
-    ) -> Result<Vec<EventCursor>, CallError> {
+    async fn find_cursors(&self, sink: &'static str, find: Find) -> Result<Vec<EventCursor>, CallError> {
+        let find = find.only(doc! { "kind": 1, "created_at": 1, path(sink): 1 });
         let conversations = self.conversations.clone_with_type::<CursorDocument>();
-        let mut find = conversations
-            .find(filter)
-            .projection(doc! { "kind": 1, "created_at": 1, path(sink): 1 })
-            .batch_size(BATCH);
-        if let Some(limit) = limit {
-            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-            find = find.sort(doc! { "_id": 1 }).limit(limit);
-        }
-        let cursors = find.await?.map_ok(|found| found.of(sink));
-        Ok(cursors.try_collect().await?)
+        let found: Vec<CursorDocument> = find.in_(&conversations).await?;
+        Ok(found.into_iter().map(|found| found.of(sink)).collect())
     }
 }
 
 #[async_trait]
 impl EventCursors for Mongo {
     async fn told_since(&self, sink: &'static str, now: i64) -> Result<i64, Unavailable> {
-        call_or_unavailable("told_since", self.settings.write_timeout, async {
+        self.writes("told_since", async {
             let sinks = self.database.collection::<SinkDocument>("event_sinks");
             let update = doc! { "$setOnInsert": { "since": now } };
             let found = sinks
@@ -92,8 +78,8 @@ impl EventCursors for Mongo {
             return Ok(Vec::new());
         }
         let ids: Vec<&str> = conversations.iter().map(ConversationId::as_str).collect();
-        let find = self.find_cursors(sink, doc! { "_id": { "$in": ids } }, None);
-        call_or_unavailable("cursors", self.settings.read_timeout, find).await
+        let all = Find::by(ID, doc! { "_id": { "$in": ids } });
+        self.reads("cursors", self.find_cursors(sink, all)).await
     }
 
     async fn scan_cursors(
@@ -102,12 +88,9 @@ impl EventCursors for Mongo {
         after: Option<&ConversationId>,
         limit: usize,
     ) -> Result<Vec<EventCursor>, Unavailable> {
-        if limit == 0 {
-            return Ok(Vec::new());
-        }
-        let filter = after.map_or_else(Document::new, |id| doc! { "_id": { "$gt": id.as_str() } });
-        let find = self.find_cursors(sink, filter, Some(limit));
-        call_or_unavailable("scan_cursors", self.settings.read_timeout, find).await
+        let after = after.map_or_else(Document::new, |id| doc! { "_id": { "$gt": id.as_str() } });
+        let page = Find::by(ID, after).sorted(doc! { "_id": 1 }).at_most(limit);
+        self.reads("scan_cursors", self.find_cursors(sink, page)).await
     }
 
     async fn raise_cursors(
@@ -118,7 +101,7 @@ impl EventCursors for Mongo {
         if cursors.is_empty() {
             return Ok(());
         }
-        call_or_unavailable("raise_cursors", self.settings.write_timeout, async {
+        self.writes("raise_cursors", async {
             let statements = cursors.iter().map(|(conversation, seq)| {
                 let raised = doc! { path(sink): number(*seq)? };
                 Ok(doc! { "q": { "_id": conversation.as_str() }, "u": { "$max": raised } })

@@ -9,6 +9,8 @@ use mongodb::{Database, IndexModel};
 use starling_core::{defect, planted};
 
 /// The fence of the log, and the way to heads and pages.
+/// The one that every collection has.
+pub(crate) const ID: &str = "_id_";
 pub(crate) const CONVERSATION_SEQ: &str = "conversation_seq";
 /// The idempotency keys. Partial: entries of the system have none.
 pub(crate) const CONVERSATION_SENDER_CLIENT_ID: &str = "conversation_sender_client_id";

@@ -53,6 +53,7 @@ mod entry_document;
 mod entry_log;
 mod error;
 mod event_cursors;
+mod find;
 mod governance;
 mod indexes;
 mod message_state;

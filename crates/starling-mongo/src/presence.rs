@@ -5,14 +5,14 @@ use std::collections::{HashMap, HashSet};
 use async_trait::async_trait;
 use bson::{Document, doc};
 use futures::TryStreamExt;
-use mongodb::options::Hint;
 use serde::Deserialize;
 use starling_core::ports::{PresenceStore, Remembered, Unavailable};
 use starling_protocol::UserId;
 
 use crate::Mongo;
-use crate::call::{CallError, call_or_unavailable};
+use crate::call::CallError;
 use crate::effects::update;
+use crate::find::Find;
 use crate::indexes::USER_PRESENT;
 
 /// What is read of a user.
@@ -39,7 +39,7 @@ impl PresenceStore for Mongo {
         if users.is_empty() {
             return Ok(Vec::new());
         }
-        call_or_unavailable("remembered", self.settings.read_timeout, async {
+        self.reads("remembered", async {
             let ids: Vec<&str> = users.iter().map(UserId::as_str).collect();
             let cursor = self
                 .users
@@ -72,7 +72,7 @@ impl PresenceStore for Mongo {
             None => doc! { "$unset": { "presence_text": 1 } },
         };
         let work = update(self, "users", vec![statement(user, change)]);
-        call_or_unavailable("set_text", self.settings.write_timeout, work).await
+        self.writes("set_text", work).await
     }
 
     async fn seen(&self, users: &[UserId], at: i64) -> Result<(), Unavailable> {
@@ -82,11 +82,11 @@ impl PresenceStore for Mongo {
         let change = doc! { "$max": { "last_seen": at } };
         let statements = users.iter().map(|user| statement(user, change.clone()));
         let work = update(self, "users", statements.collect());
-        call_or_unavailable("seen", self.settings.write_timeout, work).await
+        self.writes("seen", work).await
     }
 
     async fn sharing(&self, user: &UserId, others: &[UserId]) -> Result<Vec<UserId>, Unavailable> {
-        call_or_unavailable("sharing", self.settings.read_timeout, async {
+        self.reads("sharing", async {
             let own: HashSet<_> = self
                 .memberships_of(&[user.as_str()])
                 .await?
@@ -111,14 +111,9 @@ impl PresenceStore for Mongo {
 
 impl Mongo {
     async fn memberships_of(&self, users: &[&str]) -> Result<Vec<Membership>, CallError> {
-        let cursor = self
-            .members
-            .clone_with_type::<Membership>()
-            .find(doc! { "user": { "$in": users }, "left": 0_i64 })
-            .projection(doc! { "_id": 0, "conversation": 1, "user": 1 })
-            .hint(Hint::Name(USER_PRESENT.to_owned()))
-            .await?;
-        Ok(cursor.try_collect().await?)
+        let all = Find::by(USER_PRESENT, doc! { "user": { "$in": users }, "left": 0_i64 })
+            .only(doc! { "_id": 0, "conversation": 1, "user": 1 });
+        all.in_(&self.members.clone_with_type::<Membership>()).await
     }
 }
 

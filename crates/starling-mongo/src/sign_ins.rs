@@ -7,14 +7,13 @@
 use async_trait::async_trait;
 use bson::spec::BinarySubtype;
 use bson::{Binary, DateTime, Document, doc};
-use futures::TryStreamExt;
 use mongodb::options::{Hint, ReturnDocument};
 use serde::{Deserialize, Serialize};
 use starling_core::ports::{Digest, Replacement, Rotation, SignInId, SignInRecord, SignIns, Unavailable};
 use starling_protocol::UserId;
 
 use crate::Mongo;
-use crate::call::call_or_unavailable;
+use crate::find::Find;
 use crate::indexes::{ENDED, USER_IN_FORCE};
 
 /// How long a record stays after its end, in milliseconds: longer than any access token lives.
@@ -45,6 +44,12 @@ struct End {
     #[serde(rename = "_id")]
     id: String,
     ended_at: i64,
+}
+
+impl From<End> for (SignInId, i64) {
+    fn from(end: End) -> Self {
+        (SignInId::from_wire(&end.id), end.ended_at)
+    }
 }
 
 impl SignInDocument {
@@ -86,7 +91,7 @@ impl From<SignInDocument> for SignInRecord {
 #[async_trait]
 impl SignIns for Mongo {
     async fn begin(&self, record: &SignInRecord, digest: &Digest) -> Result<(), Unavailable> {
-        call_or_unavailable("begin_sign_in", self.settings.write_timeout, async {
+        self.writes("begin_sign_in", async {
             let stored = SignInDocument {
                 id: record.id.to_string(),
                 user: record.user.clone(),
@@ -111,7 +116,7 @@ impl SignIns for Mongo {
         shown: &Digest,
         replacement: &Replacement,
     ) -> Result<Rotation, Unavailable> {
-        call_or_unavailable("rotate_sign_in", self.settings.write_timeout, async {
+        self.writes("rotate_sign_in", async {
             let shown = binary(shown);
             let in_force = doc! {
                 "_id": id.as_str(),
@@ -141,7 +146,7 @@ impl SignIns for Mongo {
     }
 
     async fn end(&self, user: &UserId, id: &SignInId) -> Result<bool, Unavailable> {
-        call_or_unavailable("end_sign_in", self.settings.write_timeout, async {
+        self.writes("end_sign_in", async {
             let this = doc! { "_id": id.as_str(), "user": user.as_str() };
             let updated = self.sign_ins.update_one(this, ending()).await?;
             Ok(updated.matched_count > 0)
@@ -150,7 +155,7 @@ impl SignIns for Mongo {
     }
 
     async fn end_all(&self, user: &UserId) -> Result<(), Unavailable> {
-        call_or_unavailable("end_sign_ins", self.settings.write_timeout, async {
+        self.writes("end_sign_ins", async {
             let all = doc! { "user": user.as_str(), "ended_at": 0_i64 };
             let hint = Hint::Name(USER_IN_FORCE.to_owned());
             self.sign_ins.update_many(all, ending()).hint(hint).await?;
@@ -160,45 +165,33 @@ impl SignIns for Mongo {
     }
 
     async fn of_user(&self, user: &UserId, limit: usize) -> Result<Vec<SignInRecord>, Unavailable> {
-        call_or_unavailable("sign_ins_of_user", self.settings.read_timeout, async {
+        self.reads("sign_ins_of_user", async {
             let in_force = doc! {
                 "user": user.as_str(),
                 "ended_at": 0_i64,
                 "expires_at": { "$gt": DateTime::now() },
             };
-            let cursor = self
-                .sign_ins
-                .find(in_force)
-                .sort(doc! { "created_at": -1 })
-                .limit(i64::try_from(limit).unwrap_or(i64::MAX))
-                .hint(Hint::Name(USER_IN_FORCE.to_owned()))
-                .await?;
-            Ok(cursor.map_ok(SignInRecord::from).try_collect().await?)
+            let page = Find::by(USER_IN_FORCE, in_force)
+                .sorted(doc! { "created_at": -1 })
+                .at_most(limit);
+            page.in_(&self.sign_ins).await
         })
         .await
     }
 
     async fn ended_since(&self, since: i64, limit: usize) -> Result<Vec<(SignInId, i64)>, Unavailable> {
-        call_or_unavailable("ended_since", self.settings.read_timeout, async {
-            let cursor = self
-                .sign_ins
-                .clone_with_type::<End>()
-                .find(doc! { "ended_at": { "$gte": since.max(1) } })
-                .projection(doc! { "ended_at": 1 })
-                .sort(doc! { "ended_at": 1 })
-                .limit(i64::try_from(limit).unwrap_or(i64::MAX))
-                .hint(Hint::Name(ENDED.to_owned()))
-                .await?;
-            Ok(cursor
-                .map_ok(|end| (SignInId::from_wire(&end.id), end.ended_at))
-                .try_collect()
-                .await?)
+        self.reads("ended_since", async {
+            let page = Find::by(ENDED, doc! { "ended_at": { "$gte": since.max(1) } })
+                .only(doc! { "ended_at": 1 })
+                .sorted(doc! { "ended_at": 1 })
+                .at_most(limit);
+            page.in_(&self.sign_ins.clone_with_type::<End>()).await
         })
         .await
     }
 
     async fn is_in_force(&self, id: &SignInId) -> Result<bool, Unavailable> {
-        call_or_unavailable("is_in_force", self.settings.read_timeout, async {
+        self.reads("is_in_force", async {
             let stored = self.sign_ins.find_one(doc! { "_id": id.as_str() }).await?;
             let now = DateTime::now().timestamp_millis();
             Ok(stored.is_some_and(|stored| stored.is_in_force(now)))

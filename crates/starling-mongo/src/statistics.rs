@@ -12,8 +12,8 @@ use starling_core::ports::{DAY_MS, Statistics, Tally, Totals, Unavailable};
 use starling_protocol::{ConversationId, UserId};
 
 use crate::Mongo;
-use crate::call::{CallError, call_or_unavailable};
-use crate::indexes::{CONVERSATION_SENDER_CLIENT_ID, CONVERSATION_SEQ};
+use crate::call::CallError;
+use crate::indexes::{CONVERSATION_SENDER_CLIENT_ID, CONVERSATION_SEQ, ID};
 
 /// Conversations in one query; more are asked for in several.
 const CHUNK: usize = 500;
@@ -41,7 +41,7 @@ struct Counted {
 #[async_trait]
 impl Statistics for Mongo {
     async fn totals(&self) -> Result<Totals, Unavailable> {
-        call_or_unavailable("totals", self.settings.read_timeout, async {
+        self.reads("totals", async {
             // The server turns exactly this shape into a DISTINCT_SCAN: one seek for each log.
             let heads = vec![
                 doc! { "$sort": { "conversation": -1, "seq": -1 } },
@@ -51,8 +51,8 @@ impl Statistics for Mongo {
             let there = doc! { "dissolved": { "$exists": false } };
             let (messages, conversations, users) = try_join3(
                 self.count(&self.entries, heads, CONVERSATION_SEQ),
-                self.count(&self.conversations, counting(there), "_id_"),
-                self.count(&self.users, counting(doc! {}), "_id_"),
+                self.count(&self.conversations, counting(there), ID),
+                self.count(&self.users, counting(doc! {}), ID),
             )
             .await?;
             Ok(Totals {
@@ -78,11 +78,11 @@ impl Statistics for Mongo {
                 ],
             } },
         ];
-        call_or_unavailable("tally_newest", self.settings.read_timeout, async {
+        self.reads("tally_newest", async {
             let cursor = self
                 .entries
                 .aggregate(pipeline)
-                .hint(Hint::Name("_id_".to_owned()))
+                .hint(Hint::Name(ID.to_owned()))
                 .max_time(self.settings.read_timeout)
                 .with_type::<Counted>()
                 .await?;
@@ -102,7 +102,7 @@ impl Statistics for Mongo {
         conversations: &[ConversationId],
         entries: usize,
     ) -> Result<Vec<(i64, u64)>, Unavailable> {
-        call_or_unavailable("sent_by", self.settings.read_timeout, async {
+        self.reads("sent_by", async {
             let (mut days, mut left) = (Vec::new(), entries as u64);
             for chunk in conversations.chunks(CHUNK) {
                 if left == 0 {
