@@ -230,7 +230,7 @@ async fn a_socketio_client_recovers_when_its_node_is_killed() {
         for number in 1..=10 {
             bob.send(&room, format!("{number}")).await.unwrap();
         }
-        client.until("told 10").await.unwrap();
+        client.until("holds 10").await.unwrap();
         stage.node(its_node).kill9().await.unwrap();
         for number in 11..=25 {
             bob.send(&room, format!("{number}")).await.unwrap();

@@ -1,5 +1,5 @@
 // A client whose node dies goes on elsewhere by itself, with nothing missed and nothing twice. Whoever runs this kills
-// the node after "joined", and sends COUNT messages in all.
+// the node after "holds N", when the client has been told message N and that it has it, and sends COUNT messages in all.
 
 import assert from "node:assert/strict";
 import { Client, done } from "./client.mjs";
@@ -18,6 +18,9 @@ client.socket.on("connect", () => {
 client.socket.on("new_message", (message) => {
   told.push(message.sequenceNumber);
   console.log(`told ${message.sequenceNumber}`);
+});
+client.socket.onAny((event, offset) => {
+  if (event === "starling:offset" && typeof offset === "string" && told.length > 0) console.log(`holds ${told.at(-1)}`);
 });
 await client.join(roomId);
 console.log("joined");

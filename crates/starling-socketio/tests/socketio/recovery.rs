@@ -54,7 +54,7 @@ async fn goes_on(end: End) {
         for number in 1..=10 {
             second.send("bob", ROOM, &format!("{number}")).await;
         }
-        client.until("told 10").await.unwrap();
+        client.until("holds 10").await.unwrap();
         match end {
             // Nobody listens there: the client comes back only when it may.
             End::Dies => front.move_to("127.0.0.1:1".parse().unwrap()),
