@@ -282,16 +282,26 @@ test("when the tab that leads goes, the other goes on where it was", async () =>
   await device.close();
 });
 
+/** Keeps a page from doing anything. It has begun when this is done; `end` fails if the page is closed before. */
+async function freeze(page: Page, ms: number): Promise<{ end: Promise<void> }> {
+  const begun = page.waitForEvent("console", (message) => message.text() === "frozen");
+  const end = page.evaluate((ms) => {
+    console.log("frozen");
+    const end = Date.now() + ms;
+    while (Date.now() < end);
+  }, ms);
+  end.catch(() => undefined);
+  await begun;
+  return { end };
+}
+
 test("a tab that leads and is frozen loses the lead to one that somebody looks at", async () => {
   const device = await Device.make("frozen");
   const first = await device.tab();
   await first.live();
   const second = await device.tab();
   await second.live();
-  const frozen = first.page.evaluate(() => {
-    const end = Date.now() + 20_000;
-    while (Date.now() < end);
-  });
+  const frozen = await freeze(first.page, 20_000);
   const asked = second.page.evaluate(() =>
     (globalThis as unknown as Window).replica.request("presences", { users: ["eve"] }),
   );
@@ -300,7 +310,7 @@ test("a tab that leads and is frozen loses the lead to one that somebody looks a
   await second.send("still here");
   await eventually(async () => (await second.outbox()) === 0);
 
-  await frozen;
+  await frozen.end;
   await eventually(async () => !(await first.leads()));
   await eventually(() => device.connections() === 1);
   await first.send("so am I");
@@ -321,11 +331,7 @@ test("a tab that leads and is frozen holds up nothing that is said, here or else
     const second = await device.tab();
     await second.live();
     // For longer than the rest takes; it ends with the device.
-    const frozen = first.page.evaluate(() => {
-      const end = Date.now() + 60_000;
-      while (Date.now() < end);
-    });
-    void frozen.catch(() => undefined);
+    await freeze(first.page, 60_000);
     if (said === "here") await second.send(said);
     else cluster.append(name, "bob", { message: { text: said } });
     await eventually(async () => (await second.texts()).includes(said), 25_000);
