@@ -9,8 +9,8 @@ use tokio::time::{Instant, timeout};
 use crate::stage::{Stage, eventually, user};
 
 const SOON: Duration = Duration::from_secs(30);
-/// The liveness of a node, until it is noticed, and time for a busy machine.
-const LIVENESS: Duration = Duration::from_secs(60);
+/// The liveness of a node, and a little.
+const LIVENESS: Duration = Duration::from_secs(18);
 
 /// The next event that fulfils a wish.
 async fn next<T>(client: &Client, within: Duration, mut wish: impl FnMut(Event) -> Option<T>) -> T {

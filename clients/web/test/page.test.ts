@@ -11,6 +11,8 @@ import { eventually, launch, Person } from "./support/person.js";
 
 const cluster = theCluster();
 const [node1, node2] = cluster.nodes.map(({ url }) => url) as [string, string];
+/** Until what is on the device is shown. On a machine that does nothing else it is a fraction of this. */
+const MOST_SCRIPT_MS = 250;
 /** For a dozen pages of a history, one after the other. */
 const MANY_PAGES_MS = 120_000;
 let browser: Browser;
@@ -138,8 +140,7 @@ test("without a network the page opens, shows what it had, keeps what is said, a
   await ann.sees("Before");
   const script = await measured();
   context.diagnostic(`${script.toFixed(0)} ms of script until the page shows what it had`);
-  // How long is for people to judge: it is some 100 ms on a machine that does nothing else.
-  assert.ok(script > 1);
+  assert.ok(script > 1 && script < MOST_SCRIPT_MS);
   await ann.say("Said offline");
   await ann.say("And this");
   // Said is what is shown so: until then it stands in the box, also after a reload.

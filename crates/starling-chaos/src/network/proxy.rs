@@ -174,6 +174,7 @@ mod tests {
 
     use super::*;
     use crate::network::Weather;
+    use crate::stage::eventually;
 
     /// A server that answers every piece with itself, behind a proxy.
     async fn echo() -> (Arc<Link>, Proxy, ReservedPort) {
@@ -218,9 +219,11 @@ mod tests {
     }
 
     async fn until_struck(link: &Link) {
-        while link.struck() == 0 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        eventually("a piece is struck", Duration::from_secs(10), async || {
+            link.struck() > 0
+        })
+        .await
+        .unwrap();
     }
 
     #[tokio::test]

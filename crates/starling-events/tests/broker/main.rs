@@ -197,7 +197,7 @@ async fn a_broker_that_is_killed_loses_nothing(broker: &Broker) {
     broker.kill9().await.unwrap();
     let (began, published) = (Instant::now(), sink.publish(&page(51, 60)).await);
     assert!(matches!(published.failure, Some(PublishError::Away(_))));
-    assert!(began.elapsed() < Duration::from_secs(30));
+    assert!(began.elapsed() < Duration::from_secs(10));
     broker.start().await.unwrap();
     accepted_at_last(&sink, 51, 60).await;
     let found = drained(&consumer(broker).await, "killed.messages").await;
@@ -213,7 +213,7 @@ async fn a_broker_that_hangs_is_away(broker: &Broker) {
         matches!(published.failure, Some(PublishError::Away(_))),
         "{published:?}"
     );
-    assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(12), "{:?}", began.elapsed());
     broker.resume().unwrap();
     accepted_at_last(&sink, 6, 9).await;
     let found = drained(&consumer(broker).await, "hangs.messages").await;

@@ -113,7 +113,7 @@ async fn frames_up_to_the_limit_are_read() {
 #[tokio::test]
 async fn larger_frames_end_the_connection_and_the_client_learns_why() {
     let node = Node::start().await;
-    for bytes in [MAX_FRAME_BYTES + 1, 1 << 20] {
+    for bytes in [MAX_FRAME_BYTES + 1, 3 << 20] {
         let request = request(&node, "/ws?token=ann", &[], &[]);
         let mut client = Client::open_with(&node, request, Codec::Json, Some(4096))
             .await

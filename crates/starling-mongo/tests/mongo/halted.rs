@@ -14,7 +14,7 @@ const READ: Duration = Duration::from_millis(700);
 const WRITE: Duration = Duration::from_millis(1_200);
 const PING: Duration = Duration::from_millis(500);
 /// For the scheduler of a busy machine.
-const SLACK: Duration = Duration::from_secs(5);
+const SLACK: Duration = Duration::from_millis(700);
 
 async fn impatient(settings: MongoSettings) -> Mongo {
     let settings = MongoSettings {

@@ -18,9 +18,15 @@ use crate::server::{Deployment, Server, free_port};
 use crate::support::{Node, connect_with, conversation, eventually, user};
 
 /// The time within which any method must fail, with room for a busy machine.
-const BOUND: Duration = Duration::from_secs(10);
+const BOUND: Duration = Duration::from_secs(4);
 /// The time within which all is well again once Redis is back, with the same room: it takes some seconds.
-const RECOVERY: Duration = Duration::from_secs(60);
+const RECOVERY: Duration = Duration::from_secs(10);
+/// The same, with the time that Redis stood still.
+const RECOVERY_AND_STOP: Duration = Duration::from_secs(12);
+/// The same, with an election in between.
+const FAILOVER: Duration = Duration::from_secs(25);
+/// For what waits for no server.
+const QUICK: Duration = Duration::from_secs(1);
 
 /// After that a connection that does not answer has been given up.
 const GIVEN_UP: Duration = Duration::from_secs(5);
@@ -215,7 +221,7 @@ async fn all_fail(redis: &Redis, bound: Duration) {
 /// Every method works again, after a while; then the node hears itself.
 async fn recovers(node: &mut Node) {
     let mut failed = Vec::new();
-    let all_work = timeout(RECOVERY, async {
+    let all_work = timeout(Duration::from_secs(30), async {
         loop {
             let calls = methods().into_iter().filter(|(name, _)| *name != "listen");
             let calls = calls.map(async |(name, method)| (name, method(node.redis.clone()).await));
@@ -228,7 +234,7 @@ async fn recovers(node: &mut Node) {
         }
     });
     if all_work.await.is_err() {
-        panic!("not within {RECOVERY:?}: every method works; at last {failed:?}");
+        panic!("not within 30 s: every method works; at last {failed:?}");
     }
     eventually("the node hears itself", async || {
         let sent = Bytes::from(Incarnation::fresh().to_string());
@@ -331,7 +337,7 @@ async fn a_short_stop_is_survived(deployment: Deployment) {
     }
     node.missed().await;
     recovers(&mut node).await;
-    assert!(began.elapsed() < RECOVERY, "{:?}", began.elapsed());
+    assert!(began.elapsed() < RECOVERY_AND_STOP, "{:?}", began.elapsed());
 }
 
 /// Callers who try again and again must neither keep a dead connection alive nor wait each time.
@@ -362,7 +368,11 @@ async fn a_long_stop_under_traffic_is_survived(deployment: Deployment) {
     let continued = Instant::now();
     node.missed().await;
     recovers(&mut node).await;
-    assert!(continued.elapsed() < RECOVERY, "{:?}", continued.elapsed());
+    assert!(
+        continued.elapsed() < RECOVERY_AND_STOP,
+        "{:?}",
+        continued.elapsed()
+    );
 }
 
 /// fred counts what waits to be written, and does not count back what it drops; it writes nothing out as long as something
@@ -405,7 +415,7 @@ async fn a_shutdown_is_quick_and_final(deployment: Deployment) {
     assert!(clients() > before);
     let began = Instant::now();
     node.redis.shutdown().await;
-    assert!(began.elapsed() < BOUND, "{:?}", began.elapsed());
+    assert!(began.elapsed() < QUICK, "{:?}", began.elapsed());
     all_fail(&node.redis, BOUND).await;
     assert!(node.events.recv().await.is_none());
     eventually("the connections are closed", async || clients() == before).await;
@@ -446,10 +456,12 @@ async fn a_failover_of_the_cluster_is_survived() {
     .await;
 
     deployment.servers[0].kill();
+    let killed = Instant::now();
     for node in &mut nodes {
         node.missed().await;
         recovers(node).await;
     }
+    assert!(killed.elapsed() < FAILOVER, "{:?}", killed.elapsed());
 
     // As a replica now.
     deployment.servers[0].run().await;
@@ -493,7 +505,11 @@ async fn a_failover_from_a_hanging_master_is_survived() {
     while in_a_row < 200 {
         let outcome = node.redis.reserve(&conversation(), &node.token(1), 1).await;
         in_a_row = if outcome.is_ok() { in_a_row + 1 } else { 0 };
-        assert!(stopped.elapsed() < 2 * RECOVERY, "{:?}", stopped.elapsed());
+        assert!(
+            stopped.elapsed() < Duration::from_secs(30),
+            "{:?}",
+            stopped.elapsed()
+        );
     }
     traffic.abort();
     deployment.servers[0].signal(Signal::SIGCONT);
@@ -547,7 +563,7 @@ async fn a_moved_slot_is_followed() {
             .await
             .unwrap();
     }
-    assert!(began.elapsed() < BOUND, "{:?}", began.elapsed());
+    assert!(began.elapsed() < QUICK, "{:?}", began.elapsed());
     for server in [to, from] {
         server.cli(&["CLUSTER", "SETSLOT", &slot, "NODE", &to_id]);
     }

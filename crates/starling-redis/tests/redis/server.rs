@@ -133,6 +133,11 @@ impl Deployment {
 
     /// Three masters; the first one may have a replica.
     pub(crate) async fn cluster(with_replica: bool) -> Self {
+        Self::cluster_with(with_replica, "1500").await
+    }
+
+    /// A server that is silent for so many milliseconds is taken for one that fails.
+    async fn cluster_with(with_replica: bool, node_timeout: &str) -> Self {
         let mut servers = Vec::new();
         for _ in 0..if with_replica { 4 } else { 3 } {
             let bus_port = free_port().to_string();
@@ -142,9 +147,8 @@ impl Deployment {
                     "yes",
                     "--cluster-port",
                     &bus_port,
-                    // A machine that stalls for a while is not taken for one that fails.
                     "--cluster-node-timeout",
-                    "15000",
+                    node_timeout,
                     "--repl-diskless-sync-delay",
                     "0",
                 ])
@@ -182,10 +186,6 @@ impl Deployment {
                         .contains("master_link_status:up")
             })
             .await;
-            // For a fail-over that does not take long.
-            for server in &servers {
-                server.cli(&["CONFIG", "SET", "cluster-node-timeout", "1500"]);
-            }
         }
         Self { servers }
     }
@@ -235,7 +235,8 @@ impl Deployment {
         if let Some(running) = shared.upgrade() {
             return running;
         }
-        let started = Arc::new(Self::cluster(false).await);
+        // None fails here but by a machine that stalls.
+        let started = Arc::new(Self::cluster_with(false, "15000").await);
         *shared = Arc::downgrade(&started);
         started
     }
